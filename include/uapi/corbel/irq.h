@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * irq.h - the interrupt observer of a VM (corbel_irq.ko), on an IRQ fd.
+ *
+ * For each vCPU the observer keeps a pending record: 256 bits, one a vector,
+ * set before the interrupt reaches the local APIC's IRR and cleared after it
+ * has left it. Separate from it is the pending status, one bit a vCPU: 1 if the
+ * record has any bit set. The status bits of 64 vCPUs share one cache line, so
+ * one 8-byte load answers "who of these 64 has anything pending".
+ *
+ * What may be relied on while a vCPU is CORBEL_IRQ_EXACT:
+ *  - a vector that is in the IRR is in the record, and the status bit is 1;
+ *  - the record may for a short time hold a vector that is not in the IRR: from
+ *    the moment a delivery begins until it is done, and from the moment the
+ *    vCPU takes it from the IRR until it is injected;
+ *  - when no delivery is under way the record equals the IRR.
+ * A vCPU is CORBEL_IRQ_SAMPLED when hardware posts interrupts behind the
+ * host's back (AVIC, APICv) or a needed hook is missing: its record is then a
+ * copy of the IRR taken at the moment of reading and its status bit is not
+ * maintained (its bit in @sampled of the status line is 1).
+ */
+#ifndef _UAPI_CORBEL_IRQ_H
+#define _UAPI_CORBEL_IRQ_H
+
+#include <corbel/corbel.h>
+#include <corbel/ring.h>
+
+#define CORBEL_IRQ_VECTORS 256
+#define CORBEL_IRQ_WORDS 4 /* of 64 bits, vector v is bit v % 64 of word v / 64 */
+
+/*
+ * Status page: mmap(2) of the IRQ fd at offset 0, one page, read-only and
+ * MAP_SHARED. It is an array of lines; line i is about vCPUs 64 i .. 64 i + 63.
+ */
+#define CORBEL_IRQ_LINE_VCPUS 64
+
+/**
+ * struct corbel_irq_line - pending status of 64 vCPUs, one cache line
+ * @pending: bit set: the vCPU has something pending
+ * @sampled: bit set: the vCPU is CORBEL_IRQ_SAMPLED, @pending does not tell
+ * @present: bit set: the vCPU exists and is observed
+ * @reserved: 0
+ */
+struct corbel_irq_line {
+	__u64 pending;
+	__u64 sampled;
+	__u64 present;
+	__u64 reserved[5];
+};
+
+/* corbel_irq_vcpu.exactness */
+#define CORBEL_IRQ_EXACT 1
+#define CORBEL_IRQ_SAMPLED 2
+
+/* Where the vCPU was at the moment of reading; a hint, stale at once. */
+#define CORBEL_RES_USER 1 /* its thread is outside KVM_RUN */
+#define CORBEL_RES_RESIDENT 2 /* on a physical CPU, in the guest or in KVM */
+#define CORBEL_RES_PREEMPTED 3 /* runnable, another task has its CPU */
+#define CORBEL_RES_HALTED 4 /* blocked in HLT */
+
+/*
+ * Delivery path: who sent the interrupt. LOCAL is the APIC itself (timer,
+ * thermal, PMI, LINT pins); IPI is a vCPU of the same VM; DEVICE is all else
+ * (MSI by irqfd or ioctl, IOAPIC pin, PIC through LINT0 excepted).
+ */
+#define CORBEL_IRQ_PATH_DEVICE 0
+#define CORBEL_IRQ_PATH_IPI 1
+#define CORBEL_IRQ_PATH_LOCAL 2
+#define CORBEL_IRQ_PATHS 3
+
+/**
+ * struct corbel_irq_info - the observer
+ * @size: sizeof(struct corbel_irq_info)
+ * @flags: 0
+ * @nr_vcpus: out: vCPUs observed
+ * @nr_lines: out: lines of the status page in use
+ * @hist_buckets: out: CORBEL_IRQ_HIST_BUCKETS
+ * @tsc_khz: out: ticks per millisecond
+ * @ended: out: 1 once the VM has ended
+ * @checking: out: 1 while CORBEL_IRQ_CHECK_ON is in force
+ * @vm_id: out: number of the attachment
+ * @resyncs: out: how often a whole record was taken anew from the IRR
+ */
+struct corbel_irq_info {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_vcpus;
+	__u32 nr_lines;
+	__u32 hist_buckets;
+	__u32 tsc_khz;
+	__u32 ended;
+	__u32 checking;
+	__u64 vm_id;
+	__u64 resyncs;
+};
+
+/* corbel_irq_vcpu.flags */
+#define CORBEL_IRQ_F_RESYNC (1U << 0) /* take the record from the IRR first */
+
+/**
+ * struct corbel_irq_vcpu - one vCPU: record, truth and totals
+ * @size: sizeof(struct corbel_irq_vcpu)
+ * @flags: CORBEL_IRQ_F_*
+ * @vcpu: in: vCPU index; ENOENT if it is not observed
+ * @vcpu_id: out: KVM's vcpu_id, the APIC id by default
+ * @exactness: out: CORBEL_IRQ_EXACT or CORBEL_IRQ_SAMPLED
+ * @residency: out: CORBEL_RES_*
+ * @pending: out: the status bit
+ * @quiet: out: 1 if @record and @irr were read while no delivery was under way,
+ *         so that any difference between them is an error or the short time
+ *         between taking an interrupt and injecting it; 0 if deliveries kept
+ *         coming
+ * @record: out: the pending record
+ * @irr: out: the local APIC's IRR
+ * @accepted: out: interrupts that reached the local APIC, by path
+ * @injected: out: interrupts given to the guest, re-injections not counted
+ * @reinjected: out: re-injections after an exit that interrupted a delivery
+ * @extint: out: injected vectors that were not in the record (the PIC's)
+ * @coalesced: out: accepted while the same vector was pending already
+ * @dropped: out: refused by the local APIC (disabled), or pending when its
+ *           reset or a KVM_SET_LAPIC took it away
+ * @nmi: out: deliveries that are not by vector (NMI, SMI, INIT, SIPI)
+ * @restored: out: vectors that appeared in the IRR without a delivery: pending
+ *            when observation began, or put there by KVM_SET_LAPIC
+ *
+ * When nothing is under way, accepted (all paths) + restored = injected -
+ * extint + coalesced + dropped + vectors now in the record.
+ */
+struct corbel_irq_vcpu {
+	__u32 size;
+	__u32 flags;
+	__u32 vcpu;
+	__u32 vcpu_id;
+	__u32 exactness;
+	__u32 residency;
+	__u32 pending;
+	__u32 quiet;
+	__u64 record[CORBEL_IRQ_WORDS];
+	__u64 irr[CORBEL_IRQ_WORDS];
+	__u64 accepted[CORBEL_IRQ_PATHS];
+	__u64 injected;
+	__u64 reinjected;
+	__u64 extint;
+	__u64 coalesced;
+	__u64 dropped;
+	__u64 nmi;
+	__u64 restored;
+};
+
+/**
+ * struct corbel_irq_vector - counts of one vector of one vCPU
+ * @accepted: by path
+ * @injected: given to the guest
+ * @coalesced: accepted while pending already
+ * @dropped: refused by the local APIC, or taken away by its reset
+ * @restored: appeared in the IRR without a delivery
+ * @latency_sum: ticks between accept and inject, summed over @injected
+ * @latency_max: the longest, in ticks
+ */
+struct corbel_irq_vector {
+	__u64 accepted[CORBEL_IRQ_PATHS];
+	__u64 injected;
+	__u64 coalesced;
+	__u64 dropped;
+	__u64 restored;
+	__u64 latency_sum;
+	__u64 latency_max;
+};
+
+/**
+ * struct corbel_irq_vectors - counts of all vectors of one vCPU
+ * @size: sizeof(struct corbel_irq_vectors)
+ * @flags: 0
+ * @vcpu: in: vCPU index; ENOENT if it is not observed
+ * @count: in: entries @vectors has room for, CORBEL_IRQ_VECTORS; else EINVAL
+ * @vectors: user pointer to struct corbel_irq_vector[@count]
+ */
+struct corbel_irq_vectors {
+	__u32 size;
+	__u32 flags;
+	__u32 vcpu;
+	__u32 count;
+	__u64 vectors;
+};
+
+/*
+ * Latency histogram: log-linear, two bits of mantissa, in TSC ticks. Bucket 0
+ * counts latencies under 2^CORBEL_IRQ_HIST_SHIFT ticks; with e = floor(log2 t)
+ * and m the two bits below the leading one, t counts in bucket
+ * 1 + 4 (e - CORBEL_IRQ_HIST_SHIFT) + m; the last bucket takes all above. A
+ * bucket is at most a quarter of its lower bound wide.
+ */
+#define CORBEL_IRQ_HIST_SHIFT 8
+#define CORBEL_IRQ_HIST_BUCKETS 128
+
+/* corbel_irq_hist.vector: all vectors of the vCPU together */
+#define CORBEL_IRQ_ALL_VECTORS 0xffffffffU
+
+/**
+ * struct corbel_irq_hist - accept-to-inject latency
+ * @size: sizeof(struct corbel_irq_hist)
+ * @flags: 0
+ * @vcpu: in: vCPU index; ENOENT if it is not observed
+ * @vector: in: vector, or CORBEL_IRQ_ALL_VECTORS
+ * @sum: out: ticks, summed
+ * @max: out: the longest, in ticks
+ * @buckets: out: counts
+ */
+struct corbel_irq_hist {
+	__u32 size;
+	__u32 flags;
+	__u32 vcpu;
+	__u32 vector;
+	__u64 sum;
+	__u64 max;
+	__u64 buckets[CORBEL_IRQ_HIST_BUCKETS];
+};
+
+/* corbel_irq_check.flags */
+#define CORBEL_IRQ_CHECK_ON (1U << 0) /* compare at every VM entry from now */
+#define CORBEL_IRQ_CHECK_OFF (1U << 1) /* stop comparing */
+
+/**
+ * struct corbel_irq_check - compare record and IRR at every VM entry
+ * @size: sizeof(struct corbel_irq_check)
+ * @flags: CORBEL_IRQ_CHECK_ON, CORBEL_IRQ_CHECK_OFF or 0 (only read)
+ * @entries: out: VM entries compared since the first CORBEL_IRQ_CHECK_ON
+ * @nonempty: out: of these, entries at which the IRR was not empty
+ * @missing: out: entries at which the IRR held a vector the record did not
+ * @extra: out: entries at which the record held a vector the IRR did not
+ * @status_wrong: out: entries at which the status bit was 0 but the IRR not empty
+ *
+ * Errors: EINVAL (both flags), EOPNOTSUPP (the hook or offset it needs is
+ * missing), ESTALE.
+ */
+struct corbel_irq_check {
+	__u32 size;
+	__u32 flags;
+	__u64 entries;
+	__u64 nonempty;
+	__u64 missing;
+	__u64 extra;
+	__u64 status_wrong;
+};
+
+/* corbel_irq_ring.events, and 1U << corbel_event.type */
+#define CORBEL_EVENT_ACCEPT 1 /* arg: 1 if it was coalesced */
+#define CORBEL_EVENT_INJECT 2 /* arg: latency in ticks, 0 if unknown */
+#define CORBEL_EVENT_DROP 3 /* arg: 0 */
+#define CORBEL_EVENT_RESYNC 4 /* arg: 0 */
+#define CORBEL_EVENT_VCPU 5 /* a vCPU appeared; arg: its vcpu_id */
+#define CORBEL_EVENT_MAX 5
+
+/**
+ * struct corbel_irq_ring - make an event ring
+ * @size: sizeof(struct corbel_irq_ring)
+ * @flags: 0
+ * @order: in: log2 of the records it holds, CORBEL_RING_MIN_ORDER ..
+ *         CORBEL_RING_MAX_ORDER
+ * @events: in: mask of 1U << CORBEL_EVENT_*, not empty
+ *
+ * Returns a ring fd, see <corbel/ring.h>. A VM can have up to
+ * CORBEL_IRQ_MAX_RINGS of them (EBUSY past that). ENOMEM, EMFILE, ESTALE.
+ */
+struct corbel_irq_ring {
+	__u32 size;
+	__u32 flags;
+	__u32 order;
+	__u32 events;
+};
+
+#define CORBEL_IRQ_MAX_RINGS 4
+
+#define CORBEL_IRQ_INFO _IOWR(CORBEL_IOC_MAGIC, 0x40, struct corbel_irq_info)
+#define CORBEL_IRQ_VCPU _IOWR(CORBEL_IOC_MAGIC, 0x41, struct corbel_irq_vcpu)
+#define CORBEL_IRQ_VECTORS_GET _IOWR(CORBEL_IOC_MAGIC, 0x42, struct corbel_irq_vectors)
+#define CORBEL_IRQ_HIST _IOWR(CORBEL_IOC_MAGIC, 0x43, struct corbel_irq_hist)
+#define CORBEL_IRQ_CHECK _IOWR(CORBEL_IOC_MAGIC, 0x44, struct corbel_irq_check)
+#define CORBEL_IRQ_RING _IOWR(CORBEL_IOC_MAGIC, 0x45, struct corbel_irq_ring)
+
+#endif /* _UAPI_CORBEL_IRQ_H */
