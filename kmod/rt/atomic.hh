@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
 
@@ -134,15 +135,19 @@ CORBEL_ATOMIC_INLINE void compiler_fence()
 #define CORBEL_BITS_BY_BUILTIN 1
 #endif
 
+/* Both std::uint64_t and the __u64 of the uapi headers, which differ in C++. */
+template <typename W>
+concept Word64 = std::unsigned_integral<W> && sizeof(W) == 8;
+
 /*
  * Bit @bit (0 .. 63) of @word, by one locked instruction and therefore with a
  * full barrier on both sides. Both return whether the bit was set before.
  * ThreadSanitizer cannot see into assembly and gets the built-ins instead.
  */
-CORBEL_ATOMIC_INLINE bool test_and_set_bit(std::uint64_t *word, unsigned bit)
+CORBEL_ATOMIC_INLINE bool test_and_set_bit(Word64 auto *word, unsigned bit)
 {
 #ifdef CORBEL_BITS_BY_BUILTIN
-	const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+	const auto mask = std::uint64_t{1} << (bit % 64);
 
 	return __atomic_fetch_or(word, mask, __ATOMIC_SEQ_CST) & mask;
 #else
@@ -157,10 +162,10 @@ CORBEL_ATOMIC_INLINE bool test_and_set_bit(std::uint64_t *word, unsigned bit)
 #endif
 }
 
-CORBEL_ATOMIC_INLINE bool test_and_clear_bit(std::uint64_t *word, unsigned bit)
+CORBEL_ATOMIC_INLINE bool test_and_clear_bit(Word64 auto *word, unsigned bit)
 {
 #ifdef CORBEL_BITS_BY_BUILTIN
-	const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+	const auto mask = std::uint64_t{1} << (bit % 64);
 
 	return __atomic_fetch_and(word, ~mask, __ATOMIC_SEQ_CST) & mask;
 #else
@@ -175,18 +180,17 @@ CORBEL_ATOMIC_INLINE bool test_and_clear_bit(std::uint64_t *word, unsigned bit)
 }
 
 /* As above for callers that do not ask what was there. */
-CORBEL_ATOMIC_INLINE void set_bit(std::uint64_t *word, unsigned bit)
+CORBEL_ATOMIC_INLINE void set_bit(Word64 auto *word, unsigned bit)
 {
 	(void)test_and_set_bit(word, bit);
 }
 
-CORBEL_ATOMIC_INLINE void clear_bit(std::uint64_t *word, unsigned bit)
+CORBEL_ATOMIC_INLINE void clear_bit(Word64 auto *word, unsigned bit)
 {
 	(void)test_and_clear_bit(word, bit);
 }
 
-CORBEL_ATOMIC_INLINE bool test_bit(const std::uint64_t *word, unsigned bit,
-				   Order order = Order::relaxed)
+CORBEL_ATOMIC_INLINE bool test_bit(const Word64 auto *word, unsigned bit, Order order)
 {
 	return atomic_load(word, order) >> (bit % 64) & 1;
 }
@@ -219,11 +223,11 @@ struct HardwareAtomics {
 	template <typename T>
 	using Atomic = rt::Atomic<T>;
 
-	CORBEL_ATOMIC_INLINE static bool test_and_set_bit(std::uint64_t *word, unsigned bit)
+	CORBEL_ATOMIC_INLINE static bool test_and_set_bit(Word64 auto *word, unsigned bit)
 	{
 		return rt::test_and_set_bit(word, bit);
 	}
-	CORBEL_ATOMIC_INLINE static bool test_and_clear_bit(std::uint64_t *word, unsigned bit)
+	CORBEL_ATOMIC_INLINE static bool test_and_clear_bit(Word64 auto *word, unsigned bit)
 	{
 		return rt::test_and_clear_bit(word, bit);
 	}
