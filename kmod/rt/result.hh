@@ -51,6 +51,7 @@ enum class Error : std::int32_t {
 	protocol = -71, /* EPROTO */
 	bad_message = -74, /* EBADMSG */
 	overflow = -75, /* EOVERFLOW */
+	not_unique = -76, /* ENOTUNIQ */
 	not_supported = -95, /* EOPNOTSUPP */
 	timed_out = -110, /* ETIMEDOUT */
 	stale = -116, /* ESTALE */
