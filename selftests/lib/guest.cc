@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "guest.hh"
+
+#include <cstddef>
+
+namespace corbel::selftest
+{
+
+static_assert(offsetof(guest_cpu, total) == 0);
+static_assert(offsetof(guest_cpu, last_vector) == 8);
+static_assert(offsetof(guest_cpu, last_tsc) == 16);
+static_assert(offsetof(guest_cpu, exception) == 24);
+static_assert(offsetof(guest_cpu, handled) == 32);
+
+/*
+ * The counters of a vCPU are its own, and a handler is not interrupted, so plain
+ * increments do. The time stamp comes first: it is what latency is measured by.
+ */
+asm(R"(
+	.pushsection .text
+	.balign	4096
+	.globl	guest_vectors
+guest_vectors:
+	vector = 0
+	.rept	256
+	.balign	16
+	push	$vector
+	.if	vector < 32
+	jmp	guest_exception
+	.else
+	jmp	guest_interrupt
+	.endif
+	vector = vector + 1
+	.endr
+
+	.balign	16
+guest_interrupt:
+	push	%rax
+	push	%rcx
+	push	%rdx
+	rdtsc
+	shl	$32, %rdx
+	or	%rdx, %rax
+	mov	%rax, %gs:16
+	movzbl	24(%rsp), %ecx
+	mov	%rcx, %gs:8
+	incq	%gs:32(,%rcx,8)
+	incq	%gs:0
+	mov	$0x80b, %ecx
+	xor	%eax, %eax
+	xor	%edx, %edx
+	wrmsr
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	add	$8, %rsp
+	iretq
+
+guest_exception:
+	pop	%rax
+	or	$0x100, %rax
+	mov	%rax, %gs:24
+1:	out	%al, $0x11
+	jmp	1b
+	.popsection
+)");
+
+namespace
+{
+
+inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
+{
+	uint64_t before = cpu->handled[vector];
+
+	switch (job.kind) {
+	case job_kind::self_ipi:
+		guest::write_msr(msr::x2apic_self_ipi, vector);
+		return;
+	case job_kind::ipi:
+		guest::write_msr(msr::x2apic_icr, static_cast<uint64_t>(job.target) << 32 | 0x4000 | vector);
+		return;
+	case job_kind::timer:
+		guest::write_msr(msr::x2apic_timer_divide, 0xb);
+		guest::write_msr(msr::x2apic_lvt_timer, vector);
+		guest::write_msr(msr::x2apic_timer_count, job.ticks);
+		break;
+	case job_kind::tsc_deadline:
+		guest::write_msr(msr::x2apic_lvt_timer, 2 << 17 | vector);
+		guest::write_msr(msr::tsc_deadline, guest::read_tsc() + job.ticks);
+		break;
+	default:
+		return;
+	}
+
+	/* STI takes effect after the next instruction: no wake-up is lost. */
+	asm volatile("cli");
+	while (cpu->handled[vector] == before) {
+		if (cpu->mode.load(std::memory_order_relaxed) == guest_mode::halt)
+			asm volatile("sti; hlt; cli" : : : "memory");
+		else
+			asm volatile("sti; pause; cli" : : : "memory");
+	}
+	asm volatile("sti");
+}
+
+inline void run_job(guest_cpu *cpu)
+{
+	uint64_t number = cpu->job_number.load(std::memory_order_acquire);
+
+	if (number == cpu->job_finished.load(std::memory_order_relaxed))
+		return;
+	uint32_t vector = cpu->job.first;
+	for (uint64_t i = 0; i < cpu->job.count; i++) {
+		run_one(cpu, cpu->job, vector);
+		vector = vector == cpu->job.last ? cpu->job.first : vector + 1;
+	}
+	cpu->job_finished.store(number, std::memory_order_release);
+}
+
+} // namespace
+
+GUEST_CODE void guest_main(guest_cpu *cpu)
+{
+	for (;;) {
+		guest_mode mode = cpu->mode.load(std::memory_order_acquire);
+
+		if (mode != cpu->mode_seen.load(std::memory_order_relaxed)) {
+			if (mode == guest_mode::masked)
+				asm volatile("cli");
+			else
+				asm volatile("sti");
+			cpu->mode_seen.store(mode, std::memory_order_release);
+		}
+		cpu->loops.store(cpu->loops.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+		run_job(cpu);
+
+		if (mode == guest_mode::halt)
+			asm volatile("hlt" : : : "memory");
+		else if (mode == guest_mode::exits)
+			guest::read_msr(msr::x2apic_esr);
+		else if (mode == guest_mode::leave)
+			guest::out(port_leave, 0);
+		else
+			asm volatile("pause" : : : "memory");
+	}
+}
+
+} // namespace corbel::selftest

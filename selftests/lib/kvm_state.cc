@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kvm_state.hh"
+#include "file.hh"
+#include "module.hh"
+#include "tap.hh"
+#include "wait.hh"
+
+#include <algorithm>
+#include <cstdlib>
+#include <dirent.h>
+#include <sys/mount.h>
+
+namespace corbel::selftest
+{
+
+namespace
+{
+
+std::vector<std::string> list_directory(const std::string &path)
+{
+	std::vector<std::string> names;
+	DIR *directory = opendir(path.c_str());
+
+	if (!directory)
+		return names;
+	while (const dirent *entry = readdir(directory))
+		if (entry->d_name[0] != '.')
+			names.push_back(entry->d_name);
+	closedir(directory);
+	std::ranges::sort(names);
+	return names;
+}
+
+const std::string &debugfs()
+{
+	static const std::string root = "/sys/kernel/debug";
+
+	if (list_directory(root).empty())
+		mount("debugfs", root.c_str(), "debugfs", 0, nullptr);
+	if (list_directory(root).empty())
+		skip("debugfs is not mounted on {}", root);
+	return root;
+}
+
+/*
+ * One file is a list of paragraphs: a line with count and allocating function,
+ * then its call chain, each line indented more. Ours if any of them is.
+ */
+long count_our_allocations(const std::string &traces)
+{
+	long sum = 0;
+	long count = 0;
+	bool counted = true;
+	size_t start = 0;
+
+	while (start < traces.size()) {
+		size_t end = std::min(traces.find('\n', start), traces.size());
+		std::string line = traces.substr(start, end - start);
+
+		start = end + 1;
+		if (char *rest; line.find(" age=") != line.npos) {
+			count = std::strtol(line.c_str(), &rest, 10);
+			counted = false;
+		}
+		if (!counted && line.find("[corbel") != line.npos) {
+			sum += count;
+			counted = true;
+		}
+	}
+	return sum;
+}
+
+} // namespace
+
+std::vector<std::string> list_debugfs_vms()
+{
+	std::vector<std::string> vms = list_directory(debugfs() + "/kvm");
+
+	/* A VM's folder is "pid-fd"; all else there are counters. */
+	std::erase_if(vms, [](const std::string &name) {
+		return name.find('-') == name.npos || !std::isdigit(name.front());
+	});
+	return vms;
+}
+
+kvm_state read_kvm_state()
+{
+	return {module_references(kvm_vendor_module()), list_debugfs_vms()};
+}
+
+std::string print_state(const kvm_state &state)
+{
+	std::string text = fmt::format("{} references {}, VMs in debugfs:", kvm_vendor_module(), state.references);
+
+	for (const std::string &vm : state.vms)
+		text += " " + vm;
+	return state.vms.empty() ? text + " none" : text;
+}
+
+void wait_kvm_state(const kvm_state &before)
+{
+	if (!wait_for([&] { return read_kvm_state() == before; }))
+		throw failure("a VM is leaked: before: " + print_state(before) +
+			      "; now: " + print_state(read_kvm_state()));
+}
+
+slab_usage read_slab_usage()
+{
+	std::string root = debugfs() + "/slab";
+	slab_usage usage;
+
+	for (const std::string &cache : list_directory(root)) {
+		std::string path = root + "/" + cache + "/alloc_traces";
+
+		if (!file_exists(path))
+			continue;
+		usage.known = true;
+		if (long count = count_our_allocations(read_file(path)))
+			usage.objects[cache] = count;
+	}
+	return usage;
+}
+
+std::string print_usage(const slab_usage &usage)
+{
+	std::string text;
+
+	for (const auto &[cache, count] : usage.objects)
+		text += fmt::format("{}{} {}", text.empty() ? "" : ", ", cache, count);
+	return text.empty() ? "none" : text;
+}
+
+} // namespace corbel::selftest

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interrupt load: a thread that sends random vectors to random vCPUs of a VM by
+ * MSI and irqfd, and knows what it has sent.
+ */
+#pragma once
+
+#include "vm.hh"
+
+#include <array>
+#include <atomic>
+#include <random>
+
+namespace corbel::selftest
+{
+
+class interrupt_load
+{
+    public:
+	static constexpr unsigned first_msi = 0x40, last_msi = 0xbf;
+	static constexpr unsigned first_irqfd = 0xc0, last_irqfd = 0xdf;
+
+	/* With `limit`, it ends by itself after so many. */
+	explicit interrupt_load(guest_vm &vm, uint64_t limit = UINT64_MAX, unsigned seed = 1);
+	~interrupt_load();
+
+	void start();
+	/* Stops, and waits until the guest has handled what is not masked. */
+	void stop();
+	void finish();
+
+	uint64_t sent() const
+	{
+		return total;
+	}
+	uint64_t sent(unsigned index, unsigned vector) const
+	{
+		return counts[index][vector];
+	}
+
+    private:
+	void loop();
+
+	guest_vm &vm;
+	uint64_t limit;
+	std::mt19937 random;
+	std::vector<std::array<uint64_t, nr_vectors>> counts;
+	std::atomic<uint64_t> total = 0;
+	std::atomic<bool> stopping = false;
+	std::string failed_because;
+	std::thread thread;
+};
+
+/* Waits until no running vCPU has a vector pending, in service or underway. */
+void wait_idle(guest_vm &vm);
+
+} // namespace corbel::selftest

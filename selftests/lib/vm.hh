@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A small VM for tests: N vCPUs in 64-bit mode with x2APIC on, running what
+ * guest.hh describes, and every way there is to send it an interrupt.
+ */
+#pragma once
+
+#include "vcpu.hh"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace corbel::selftest
+{
+
+enum class trigger { edge, level };
+
+class guest_vm
+{
+    public:
+	static constexpr unsigned nr_pins = 24;
+
+	explicit guest_vm(unsigned vcpus = 2, unsigned max_vcpus = 0);
+	~guest_vm();
+	guest_vm(const guest_vm &) = delete;
+
+	int fd() const
+	{
+		return vm.get();
+	}
+	unsigned nr_vcpus() const
+	{
+		return cpus.size();
+	}
+	vcpu &at(unsigned index)
+	{
+		return *cpus[index];
+	}
+	guest_cpu &memory(unsigned index)
+	{
+		return *cpus[index]->memory;
+	}
+	uint64_t stack_top(unsigned index) const;
+
+	/* One more vCPU, not started. */
+	unsigned add_vcpu();
+
+	/* Starts what is not started, each in `mode`, and waits for the guest. */
+	void start(guest_mode mode = guest_mode::spin);
+	void stop();
+
+	void set_mode(unsigned index, guest_mode mode);
+	void start_job(unsigned index, const guest_job &job);
+	bool job_finished(unsigned index);
+	void finish_job(unsigned index);
+
+	/* wait_until() that ends early when a vCPU has stopped by itself. */
+	void wait(std::string_view what, auto &&condition)
+	{
+		wait_checked(what, [&] { return condition(); });
+	}
+
+	/* KVM_SIGNAL_MSI, fixed, physical, to one vCPU; answers KVM's result. */
+	int send_msi(unsigned index, unsigned vector);
+
+	/* An irqfd with an MSI route; made by add_irqfd(), fired by send_irqfd(). */
+	void add_irqfd(unsigned index, unsigned first, unsigned last);
+	void send_irqfd(unsigned index, unsigned vector);
+
+	/* IOAPIC pin -> (vCPU, vector), then KVM_IRQ_LINE on it. */
+	void route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind);
+	void set_line(unsigned pin, bool level);
+	void pulse_line(unsigned pin);
+
+	/*
+	 * The PIC, wired to LINT0 of vCPU 0: lines 0-7 give vectors from `base`
+	 * by ExtINT, past the local APIC's IRR. Auto-EOI.
+	 */
+	void enable_pic(unsigned base);
+
+	uint64_t handled(unsigned index, unsigned vector);
+	uint64_t handled_total();
+
+    private:
+	void wait_checked(std::string_view what, const std::function<bool()> &condition);
+	void map_memory(unsigned max_vcpus);
+	void write_tables();
+	void set_routes();
+
+	unique_fd kvm;
+	unique_fd vm;
+	char *arena = nullptr;
+	size_t arena_size = 0;
+	std::vector<std::unique_ptr<vcpu>> cpus;
+	std::vector<kvm_irq_routing_entry> routes;
+	std::map<std::pair<unsigned, unsigned>, unique_fd> irqfds;
+};
+
+/* Parked for the life of the guard. */
+class parked
+{
+    public:
+	explicit parked(vcpu &cpu) : cpu(cpu)
+	{
+		cpu.park();
+	}
+	~parked()
+	{
+		cpu.unpark();
+	}
+	parked(const parked &) = delete;
+
+    private:
+	vcpu &cpu;
+};
+
+} // namespace corbel::selftest
