@@ -50,6 +50,13 @@ CORBEL_ATOMIC_INLINE void atomic_store(T *to, std::type_identity_t<T> value, Ord
 }
 
 template <typename T>
+CORBEL_ATOMIC_INLINE T atomic_fetch_add(T *to, std::type_identity_t<T> value, Order order)
+{
+	static_assert(std::is_integral_v<T> && sizeof(T) <= 8);
+	return __atomic_fetch_add(to, value, static_cast<int>(order));
+}
+
+template <typename T>
 class Atomic {
 	static_assert(std::is_integral_v<T> || std::is_pointer_v<T> || std::is_enum_v<T>);
 	static_assert(sizeof(T) <= 8, "16-byte atomics need libatomic");
