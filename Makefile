@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The one entry to everything here: `make help` says what there is. All that is
+# made is made under build/.
+
+SHELL := /bin/bash
+top := $(CURDIR)
+build := $(top)/build
+kernel = $(shell readlink -f $(build)/kernel/current)
+
+# Parts follow one another; each is built with all CPUs.
+.NOTPARALLEL:
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.PHONY: all packages kernel modules userspace selftests unit guest \
+	demo check bench soak fuzz style clean help
+
+all: modules userspace selftests unit guest
+
+packages:
+	@qemu-tests/packages
+
+kernel: packages
+	@qemu-tests/kernel $(build)
+
+modules: kernel
+	$(MAKE) -C kmod KDIR=$(kernel)/headers OUT=$(build)/kmod/$(notdir $(kernel))
+	@ln -sfn kmod/$(notdir $(kernel)) $(build)/modules
+
+userspace: packages
+	$(MAKE) -C userspace OUT=$(build)/userspace
+
+selftests: packages
+	$(MAKE) -C selftests OUT=$(build)/selftests
+
+unit: packages
+	$(MAKE) -C selftests/unit OUT=$(build)/selftests/unit
+
+guest: kernel
+	@qemu-tests/l2
+
+demo: modules userspace guest
+	@qemu-tests/demo
+
+T ?=
+check: all
+	@qemu-tests/run $(T)
+
+bench: all
+	@qemu-tests/run --show $(or $(T),cost)
+
+# How much longer than in `check` the long versions run.
+SCALE ?= 10
+soak: all
+	@qemu-tests/run --scale $(SCALE) $(T)
+
+fuzz: all
+	@qemu-tests/run --scale 60 $(or $(T),fuzz)
+
+style: packages
+	@.ci/style
+
+clean:
+	rm -rf $(build)
+
+help:
+	@echo "make demo            boot the bench, attach to a stock guest, show its interrupts"
+	@echo "make check [T=...]   build everything and run the tests, or those of a name or group"
+	@echo "make bench [T=...]   what Corbel costs, in instructions"
+	@echo "make soak [T=...]    the tests at SCALE=$(SCALE) times their length"
+	@echo "make fuzz            an hour of the ABI fuzzer"
+	@echo "make style           the formatting and lint checks"
+	@echo "make all             build, run nothing"
+	@echo "make clean           remove build/"
