@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ioctl_table.hh - every ioctl of the ABI: number, argument type and name.
+ *
+ * The one place of user space that says which struct goes with which number; a
+ * struct of another size than its number says does not compile.
+ */
+#pragma once
+
+#include <corbel/corbel.h>
+#include <corbel/irq.h>
+
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <string_view>
+
+namespace corbel {
+
+template <typename Argument>
+struct Request {
+	unsigned long number;
+	std::string_view name;
+
+	consteval Request(unsigned long n, std::string_view text) : number(n), name(text)
+	{
+		if (_IOC_SIZE(n) != sizeof(Argument) || _IOC_TYPE(n) != CORBEL_IOC_MAGIC)
+			throw "the argument type does not belong to this ioctl number";
+	}
+};
+
+namespace request {
+
+#define CORBEL_REQUEST(variable, number, argument)                                                 \
+	inline constexpr Request<argument> variable                                                \
+	{                                                                                          \
+		number, #number                                                                    \
+	}
+
+/* On /dev/corbel */
+CORBEL_REQUEST(hello, CORBEL_HELLO, corbel_hello);
+CORBEL_REQUEST(query, CORBEL_QUERY, corbel_caps);
+CORBEL_REQUEST(hook_info, CORBEL_HOOK_INFO, corbel_hook_info);
+CORBEL_REQUEST(vm_list, CORBEL_VM_LIST, corbel_vm_list);
+CORBEL_REQUEST(vm_attach, CORBEL_VM_ATTACH, corbel_vm_attach);
+CORBEL_REQUEST(vm_open, CORBEL_VM_OPEN, corbel_vm_open);
+
+/* On a VM fd */
+CORBEL_REQUEST(vm_info, CORBEL_VM_INFO, corbel_vm_info);
+CORBEL_REQUEST(vm_pin, CORBEL_VM_PIN, corbel_vm_pin);
+CORBEL_REQUEST(vm_irq, CORBEL_VM_IRQ, corbel_vm_irq);
+
+/* On an IRQ fd */
+CORBEL_REQUEST(irq_info, CORBEL_IRQ_INFO, corbel_irq_info);
+CORBEL_REQUEST(irq_vcpu, CORBEL_IRQ_VCPU, corbel_irq_vcpu);
+CORBEL_REQUEST(irq_vectors, CORBEL_IRQ_VECTORS_GET, corbel_irq_vectors);
+CORBEL_REQUEST(irq_hist, CORBEL_IRQ_HIST, corbel_irq_hist);
+CORBEL_REQUEST(irq_check, CORBEL_IRQ_CHECK, corbel_irq_check);
+CORBEL_REQUEST(irq_ring, CORBEL_IRQ_RING, corbel_irq_ring);
+
+#undef CORBEL_REQUEST
+
+} /* namespace request */
+
+/*
+ * Fills in the size and calls. Returns what the ioctl returned, or -errno. The
+ * argument is filled in by the kernel even then where the ABI says so.
+ */
+template <typename Argument>
+[[nodiscard]] int call(int fd, const Request<Argument> &request, Argument &argument)
+{
+	int ret;
+
+	argument.size = sizeof(argument);
+	do {
+		ret = ::ioctl(fd, request.number, &argument);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
+} /* namespace corbel */

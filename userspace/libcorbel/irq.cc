@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <libcorbel/irq.hh>
+
+#include <libcorbel/ioctl_table.hh>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace corbel {
+
+namespace {
+
+std::unexpected<Error> read_failure(const char *what, int number)
+{
+	return failure(number, fmt::format("The interrupt observer does not give {}: {}.", what,
+					   describe_errno(number)));
+}
+
+} /* namespace */
+
+corbel_irq_line StatusPage::line(std::uint32_t index) const
+{
+	const auto *lines = static_cast<const corbel_irq_line *>(mapping_.data());
+	corbel_irq_line copy{};
+
+	if (index >= mapping_.size() / sizeof(*lines))
+		return copy;
+	/* The kernel writes each word atomically; the line as a whole it does not. */
+	copy.pending = __atomic_load_n(&lines[index].pending, __ATOMIC_ACQUIRE);
+	copy.sampled = __atomic_load_n(&lines[index].sampled, __ATOMIC_ACQUIRE);
+	copy.present = __atomic_load_n(&lines[index].present, __ATOMIC_ACQUIRE);
+	return copy;
+}
+
+std::vector<std::uint32_t> StatusPage::present(std::uint32_t lines) const
+{
+	std::vector<std::uint32_t> indices;
+
+	for (std::uint32_t i = 0; i < lines; i++) {
+		auto bits = line(i).present;
+
+		for (std::uint32_t bit = 0; bit < CORBEL_IRQ_LINE_VCPUS; bit++)
+			if (bits >> bit & 1)
+				indices.push_back(i * CORBEL_IRQ_LINE_VCPUS + bit);
+	}
+	return indices;
+}
+
+Result<corbel_irq_info> Irq::info() const
+{
+	corbel_irq_info info{};
+
+	if (int ret = call(fd_.get(), request::irq_info, info); ret < 0)
+		return read_failure("its state", -ret);
+	return info;
+}
+
+Result<StatusPage> Irq::status_page() const
+{
+	auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+	auto mapping = Mapping::read_only(fd_.get(), 0, page);
+
+	if (!mapping)
+		return read_failure("its status page", mapping.error().number);
+	return StatusPage(std::move(*mapping));
+}
+
+Result<corbel_irq_vcpu> Irq::vcpu(std::uint32_t index, std::uint32_t flags) const
+{
+	corbel_irq_vcpu vcpu{};
+
+	vcpu.vcpu = index;
+	vcpu.flags = flags;
+	if (int ret = call(fd_.get(), request::irq_vcpu, vcpu); ret < 0)
+		return read_failure(fmt::format("the state of vCPU {}", index).c_str(), -ret);
+	return vcpu;
+}
+
+Result<VectorCounts> Irq::vectors(std::uint32_t index) const
+{
+	VectorCounts counts{};
+	corbel_irq_vectors vectors{};
+
+	vectors.vcpu = index;
+	vectors.count = CORBEL_IRQ_VECTORS;
+	vectors.vectors = reinterpret_cast<std::uintptr_t>(counts.data());
+	if (int ret = call(fd_.get(), request::irq_vectors, vectors); ret < 0)
+		return read_failure(fmt::format("the vectors of vCPU {}", index).c_str(), -ret);
+	return counts;
+}
+
+Result<corbel_irq_hist> Irq::histogram(std::uint32_t index, std::uint32_t vector) const
+{
+	corbel_irq_hist hist{};
+
+	hist.vcpu = index;
+	hist.vector = vector;
+	if (int ret = call(fd_.get(), request::irq_hist, hist); ret < 0)
+		return read_failure(fmt::format("the latencies of vCPU {}", index).c_str(), -ret);
+	return hist;
+}
+
+Result<corbel_irq_check> Irq::check(std::uint32_t flags) const
+{
+	corbel_irq_check check{};
+
+	check.flags = flags;
+	int ret = call(fd_.get(), request::irq_check, check);
+	if (ret == -EOPNOTSUPP)
+		return failure(EOPNOTSUPP, "The record cannot be compared at VM entry because a "
+					   "hook or an offset is missing: `corbel doctor` says "
+					   "which.");
+	if (ret < 0)
+		return read_failure("its comparison counts", -ret);
+	return check;
+}
+
+Result<Ring> Irq::ring(std::uint32_t order, std::uint32_t events) const
+{
+	corbel_irq_ring ring{};
+
+	ring.order = order;
+	ring.events = events;
+	int ret = call(fd_.get(), request::irq_ring, ring);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return Ring::map(ScopedFd(ret), order);
+	case EBUSY:
+		return failure(EBUSY, fmt::format("All {} event rings of this virtual machine are "
+						  "in use: end another `corbel irq record` first.",
+						  CORBEL_IRQ_MAX_RINGS));
+	case ESTALE:
+		return failure(ESTALE, "The virtual machine has ended, so no events will come.");
+	case ENOMEM:
+		return failure(ENOMEM, fmt::format("There is not enough memory for an event ring "
+						   "of 2^{} records: ask for a smaller order.",
+						   order));
+	default:
+		return failure(-ret, fmt::format("An event ring of 2^{} records cannot be made: "
+						 "{}.",
+						 order, describe_errno(-ret)));
+	}
+}
+
+} /* namespace corbel */
