@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "doctor/checks.hh"
+#include "verb.hh"
+
+#include <sys/utsname.h>
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace corbel::cli {
+
+namespace {
+
+struct Options {
+	std::string modules;
+	bool json = false;
+};
+
+ExitCode examine(const Options &options)
+{
+	Findings findings;
+	utsname names{};
+	Host host;
+
+	::uname(&names);
+	host.release = names.release;
+	check_kernel(host, findings);
+	check_kvm(host, findings);
+	check_modules(host, options.modules, findings);
+	check_module_answers(host, Device::open(), findings);
+
+	fmt::print("{}", options.json ? dump(json_of(findings), 2) + "\n" : show_findings(findings));
+	return count_of(findings, Severity::problem) ? ExitCode::failure : ExitCode::ok;
+}
+
+std::function<ExitCode()> declare(CLI::App &app)
+{
+	auto options = std::make_shared<Options>();
+
+	app.add_option("--modules", options->modules,
+		       "Folder of corbel.ko and corbel_irq.ko; by default next to this tool, in "
+		       "../modules of it, and below /lib/modules")
+		->type_name("DIR");
+	app.add_flag("--json", options->json, "One JSON object instead of text");
+	return [options] { return examine(*options); };
+}
+
+} /* namespace */
+
+const Verb doctor_verb{
+	.group = "",
+	.name = "doctor",
+	.summary = "Examine this host and the modules, and say what to do",
+	.examples = "corbel doctor                          each finding with its remedy\n"
+		    "corbel doctor --modules build/modules  compare with these files\n"
+		    "corbel doctor --json                   the same for scripts",
+	.exit_codes = "1 also if there is any problem; warnings alone are a\n"
+		      "success.",
+	.declare = declare,
+};
+
+} /* namespace corbel::cli */

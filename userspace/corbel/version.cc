@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "irq_json.hh"
+#include "verb.hh"
+
+#include <libcorbel/device.hh>
+
+#include <corbel/version.h>
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace corbel::cli {
+
+namespace {
+
+Json json_of_versions(const Result<Device> &device)
+{
+	Json json{{"tool_version", CORBEL_VERSION},
+		  {"tool_abi_major", CORBEL_ABI_MAJOR},
+		  {"tool_abi_minor", CORBEL_ABI_MINOR}};
+
+	if (device) {
+		const auto &module = device->module();
+
+		json["module"] = {{"version", module.version},
+				  {"abi_major", module.abi_major},
+				  {"abi_minor", module.abi_minor},
+				  {"kernel_release", module.release},
+				  {"srcversion", module.srcversion}};
+	} else {
+		json["module"] = nullptr;
+	}
+	return json;
+}
+
+/* Not to reach the module is no failure here: the tool's version is known. */
+ExitCode show_versions(bool as_json)
+{
+	auto device = Device::open();
+
+	if (as_json) {
+		fmt::print("{}\n", dump(json_of_versions(device), 2));
+		return ExitCode::ok;
+	}
+	fmt::print("tool {} (ABI {}.{})\n", CORBEL_VERSION, CORBEL_ABI_MAJOR, CORBEL_ABI_MINOR);
+	if (device)
+		fmt::print("module {} (ABI {}.{}), built for kernel {}, srcversion {}\n",
+			   device->module().version, device->module().abi_major,
+			   device->module().abi_minor, device->module().release,
+			   device->module().srcversion);
+	else
+		fmt::print("module unknown: {}\n", device.error().sentence);
+	return ExitCode::ok;
+}
+
+std::function<ExitCode()> declare(CLI::App &app)
+{
+	auto json = std::make_shared<bool>(false);
+
+	app.add_flag("--json", *json, "One JSON object instead of text");
+	return [json] { return show_versions(*json); };
+}
+
+} /* namespace */
+
+const Verb version_verb{
+	.group = "",
+	.name = "version",
+	.summary = "Versions of the tool and of the loaded module",
+	.examples = "corbel version          the tool, and the module if it can be asked\n"
+		    "corbel version --json   the same for scripts",
+	.exit_codes = "",
+	.declare = declare,
+};
+
+} /* namespace corbel::cli */

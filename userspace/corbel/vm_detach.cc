@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "irq_json.hh"
+#include "quantity.hh"
+#include "session.hh"
+#include "table.hh"
+#include "target_option.hh"
+#include "verb.hh"
+
+#include <cerrno>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace corbel::cli {
+
+namespace {
+
+struct Options {
+	std::string target;
+	std::uint64_t vm_id = 0;
+	bool json = false;
+};
+
+Result<void> detach(const Options &options)
+{
+	auto device = CORBEL_EXPECT(Device::open());
+	auto session = CORBEL_EXPECT(open_session(
+		device, options.target.empty() ? fmt::format("id:{}", options.vm_id) :
+						 options.target));
+
+	if (!session.info.pinned)
+		return failure(ENOENT,
+			       fmt::format("{} was not attached by `corbel vm attach`, so there is "
+					   "nothing to detach: `corbel vm list` shows what is.",
+					   printable(session.label())));
+	CORBEL_EXPECT(session.vm.unpin());
+
+	/* Our own descriptor is one of them. */
+	auto holders = CORBEL_EXPECT(session.vm.info()).nr_fds - 1;
+	if (options.json) {
+		Json json{{"vm_id", session.vm.id()}, {"remaining_fds", holders}};
+
+		fmt::print("{}\n", dump(json, 2));
+	} else if (holders > 0) {
+		fmt::print("{} is no longer kept attached; it ends when {} of other programs are "
+			   "closed.\n",
+			   printable(session.label()), show_number_of(holders, "descriptor"));
+	} else {
+		fmt::print("{} is detached.\n", printable(session.label()));
+	}
+	return {};
+}
+
+std::function<ExitCode()> declare(CLI::App &app)
+{
+	auto options = std::make_shared<Options>();
+	auto *what = app.add_option_group("what");
+
+	add_target(*what, options->target);
+	what->add_option("--id", options->vm_id, "Number of the attachment")->type_name("N");
+	what->require_option(1);
+	app.add_flag("--json", options->json, "One JSON object instead of text");
+	return [options] {
+		auto done = detach(*options);
+
+		return done ? ExitCode::ok : report(done.error());
+	};
+}
+
+} /* namespace */
+
+const Verb vm_detach_verb{
+	.group = "vm",
+	.name = "detach",
+	.summary = "Undo `corbel vm attach`",
+	.examples = "corbel vm detach web1     by the guest's name\n"
+		    "corbel vm detach --id 3   by the number of the attachment",
+	.exit_codes = "",
+	.declare = declare,
+};
+
+} /* namespace corbel::cli */
