@@ -79,7 +79,7 @@ public:
 	using value_type = T;
 
 	constexpr Result(T value) : value_(std::move(value)) {}
-	constexpr Result(Error error) : none_{}, error_(error) {}
+	constexpr Result(Error error) : nothing_(), error_(error) {}
 
 	/* `return object;` where T is made from the object, e.g. a pointer to a base. */
 	template <typename U>
@@ -101,7 +101,7 @@ public:
 	constexpr Result(Result &&)
 		requires std::is_trivially_copyable_v<T>
 	= default;
-	constexpr Result(Result &&other) : none_{}, error_(other.error_)
+	Result(Result &&other) : nothing_(), error_(other.error_)
 	{
 		if (other.ok())
 			::new (static_cast<void *>(&value_)) T(std::move(other.value_));
@@ -111,7 +111,7 @@ public:
 	constexpr ~Result()
 		requires std::is_trivially_destructible_v<T>
 	= default;
-	constexpr ~Result()
+	~Result()
 	{
 		if (ok())
 			value_.~T();
@@ -162,10 +162,9 @@ private:
 			__builtin_trap();
 	}
 
-	struct None {};
 	union {
 		T value_;
-		None none_;
+		char nothing_;
 	};
 	Error error_ = no_error;
 };

@@ -122,6 +122,7 @@ struct corbel_caps {
 #define CORBEL_HOOK_DIRECT 2 /* ftrace direct call around a function */
 #define CORBEL_HOOK_OFFSET 3 /* member offset in a private struct, from BTF */
 #define CORBEL_HOOK_NOTIFIER 4 /* exported notifier */
+#define CORBEL_HOOK_SYMBOL 5 /* address range of a function, not hooked */
 
 /* corbel_hook_info.state */
 #define CORBEL_HOOK_MISSING 1 /* not found or of another shape: degraded */
@@ -137,7 +138,8 @@ struct corbel_caps {
  * @kind: out: CORBEL_HOOK_TRACEPOINT ...
  * @state: out: CORBEL_HOOK_MISSING ...
  * @users: out: how many users hold it installed now
- * @value: out: the offset in bytes for CORBEL_HOOK_OFFSET, else 0
+ * @value: out: the offset in bytes for CORBEL_HOOK_OFFSET, the size in bytes for
+ *         CORBEL_HOOK_SYMBOL, else 0
  * @name: out: function, tracepoint or struct member
  * @detail: out: what was verified, or what is missing and what degrades
  */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * hooks.h - every dependency on KVM's inside, by number.
+ *
+ * An entry is a function that gets a direct call, a tracepoint that gets a
+ * probe, a member offset, or an address range. At load each is looked up and its
+ * shape is compared with the running kernel's BTF; what does not fit is MISSING
+ * and whoever needs it degrades as Documentation/hooks.md says. Nothing is
+ * installed until somebody asks.
+ */
+#ifndef CORBEL_COMPAT_HOOKS_H
+#define CORBEL_COMPAT_HOOKS_H
+
+#include "../rt/shim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Order is the index of CORBEL_HOOK_INFO: append only. */
+enum corbel_hook {
+	CORBEL_HOOK_ACCEPT, /* __apic_accept_irq: every delivery to a local APIC */
+	CORBEL_HOOK_LAPIC_STATE, /* kvm_apic_set_state: KVM_SET_LAPIC */
+	CORBEL_HOOK_LAPIC_RESET, /* kvm_lapic_reset: INIT and power-up */
+	CORBEL_HOOK_VCPU_CREATED, /* kvm_arch_vcpu_postcreate */
+	CORBEL_HOOK_VM_CLOSED, /* kvm_vm_release: last close of the kvm-vm file */
+	CORBEL_HOOK_INJECT, /* tracepoint kvm_inj_virq */
+	CORBEL_HOOK_ENTRY, /* tracepoint kvm_entry */
+	CORBEL_HOOK_OFF_LAPIC_VCPU, /* struct kvm_lapic: vcpu */
+	CORBEL_HOOK_OFF_LAPIC_REGS, /* struct kvm_lapic: regs */
+	CORBEL_HOOK_OFF_LAPIC_APICV, /* struct kvm_lapic: apicv_active */
+	CORBEL_HOOK_LOCAL_DELIVER, /* range of kvm_apic_local_deliver */
+	CORBEL_HOOK_OWNER_EXIT, /* mmu notifier of the VM's owner */
+	CORBEL_HOOK_COUNT,
+};
+
+/* Was it found, with the shape expected? Atomic. */
+bool corbel_hook_usable(enum corbel_hook hook);
+/* Offset in bytes, or start of the range. 0 if not usable. Atomic. */
+u64 corbel_hook_value(enum corbel_hook hook);
+/* Length of the range in bytes. Atomic. */
+u64 corbel_hook_length(enum corbel_hook hook);
+
+/*
+ * Put @handler (a trampoline or a probe) in place, or count one more user of it.
+ * Task. -ENOENT: not usable; -EBUSY: somebody else has a direct call there.
+ */
+int corbel_hook_install(enum corbel_hook hook, void *handler);
+/* Task. With the last user gone, returns once nobody is inside @handler. */
+void corbel_hook_remove(enum corbel_hook hook, void *handler);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CORBEL_COMPAT_HOOKS_H */

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * inventory.cc - looks every entry up at load and installs it on demand.
+ */
+#include "inventory.hh"
+
+#include "../rt/atomic.hh"
+#include "../rt/lock.hh"
+#include "../rt/memory.hh"
+#include "../rt/text.hh"
+#include "btf.hh"
+#include "hook.h"
+
+namespace corbel::compat {
+namespace {
+
+using rt::Order;
+
+/* What an entry is, fixed when the module is built. */
+struct Definition {
+	u32 kind;
+	u32 slot; /* of the direct calls, or number of the tracepoint */
+	Text name; /* as shown */
+	Text symbol; /* "module:function", with a NUL behind it; or the struct */
+	Text shape; /* prototype, or member */
+	Text degrades;
+};
+
+constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
+	[CORBEL_HOOK_ACCEPT] = {CORBEL_HOOK_DIRECT, 0, "__apic_accept_irq",
+				"kvm:__apic_accept_irq",
+				"int (struct kvm_lapic *, int, int, int, int, struct dest_map *)",
+				"pending records are sampled, not exact; nothing is counted"},
+	[CORBEL_HOOK_LAPIC_STATE] = {CORBEL_HOOK_DIRECT, 1, "kvm_apic_set_state",
+				     "kvm:kvm_apic_set_state",
+				     "int (struct kvm_vcpu *, struct kvm_lapic_state *)",
+				     "after KVM_SET_LAPIC records are wrong until they are read"},
+	[CORBEL_HOOK_LAPIC_RESET] = {CORBEL_HOOK_DIRECT, 2, "kvm_lapic_reset",
+				     "kvm:kvm_lapic_reset", "void (struct kvm_vcpu *, bool)",
+				     "after an APIC reset records are wrong until they are read"},
+	[CORBEL_HOOK_VCPU_CREATED] = {CORBEL_HOOK_DIRECT, 3, "kvm_arch_vcpu_postcreate",
+				      "kvm:kvm_arch_vcpu_postcreate", "void (struct kvm_vcpu *)",
+				      "vCPUs made after attaching are seen at the next query"},
+	[CORBEL_HOOK_VM_CLOSED] = {CORBEL_HOOK_DIRECT, 4, "kvm_vm_release", "kvm:kvm_vm_release",
+				   "int (struct inode *, struct file *)",
+				   "a VM closed by a living process is kept until detached"},
+	[CORBEL_HOOK_INJECT] = {CORBEL_HOOK_TRACEPOINT, CORBEL_TRACEPOINT_KVM_INJ_VIRQ,
+				"kvm_inj_virq", "kvm_inj_virq",
+				"void (void *, unsigned int, bool, bool)",
+				"pending records are sampled, not exact; nothing is counted"},
+	[CORBEL_HOOK_ENTRY] = {CORBEL_HOOK_TRACEPOINT, CORBEL_TRACEPOINT_KVM_ENTRY, "kvm_entry",
+			       "kvm_entry", "void (void *, struct kvm_vcpu *, bool)",
+			       "records cannot be checked at VM entries"},
+	[CORBEL_HOOK_OFF_LAPIC_VCPU] = {CORBEL_HOOK_OFFSET, 0, "kvm_lapic.vcpu", "kvm_lapic",
+					"vcpu", "interrupts cannot be observed"},
+	[CORBEL_HOOK_OFF_LAPIC_REGS] = {CORBEL_HOOK_OFFSET, 0, "kvm_lapic.regs", "kvm_lapic",
+					"regs", "interrupts cannot be observed"},
+	[CORBEL_HOOK_OFF_LAPIC_APICV] = {CORBEL_HOOK_OFFSET, 0, "kvm_lapic.apicv_active",
+					 "kvm_lapic", "apicv_active",
+					 "interrupts cannot be observed"},
+	[CORBEL_HOOK_LOCAL_DELIVER] = {CORBEL_HOOK_SYMBOL, 0, "kvm_apic_local_deliver",
+				       "kvm:kvm_apic_local_deliver",
+				       "int (struct kvm_lapic *, int)",
+				       "timer and LVT interrupts count as device interrupts"},
+	[CORBEL_HOOK_OWNER_EXIT] = {CORBEL_HOOK_NOTIFIER, 0, "mmu_notifier", "", "",
+				    "none: exported, always there"},
+};
+
+struct State {
+	u32 users;
+	u32 state;
+	void *handler;
+	s32 error; /* of the last installation that failed */
+};
+
+/* Written once at load, read without a lock by anybody. */
+struct Found {
+	bool usable;
+	u64 value;
+	u64 length;
+};
+constinit Found found[CORBEL_HOOK_COUNT]{};
+constinit bool btf_read = false;
+constinit rt::Atomic<s32> owner_watches{};
+
+struct States {
+	State of[CORBEL_HOOK_COUNT];
+};
+constinit rt::Guarded<States> states{};
+
+/* A buffer of corbel_btf_read(), freed with the scope. */
+class BtfFile {
+public:
+	explicit BtfFile(const char *path)
+	{
+		if (corbel_btf_read(path, &data_, &bytes_) < 0)
+			data_ = nullptr;
+	}
+	~BtfFile() { corbel_free_pages(data_); }
+	BtfFile(const BtfFile &) = delete;
+	BtfFile &operator=(const BtfFile &) = delete;
+
+	[[nodiscard]] bool ok() const { return data_; }
+	[[nodiscard]] Blob blob() const { return {static_cast<const std::byte *>(data_), bytes_}; }
+
+private:
+	void *data_{};
+	size_t bytes_{};
+};
+
+bool has_shape(const Btf &btf, const Result<BtfTypeId> &proto, Text shape)
+{
+	if (!proto)
+		return false;
+	const Result<bool> same = btf.prints_as(proto.value(), shape);
+
+	return same && same.value();
+}
+
+void resolve(u32 i, const Btf &btf)
+{
+	const Definition &is = definitions[i];
+	Found &out = found[i];
+	corbel_symbol symbol{};
+
+	switch (is.kind) {
+	case CORBEL_HOOK_OFFSET:
+		if (const Result<u32> offset = btf.member_offset(is.symbol, is.shape)) {
+			out.value = offset.value();
+			out.usable = true;
+		}
+		return;
+	case CORBEL_HOOK_TRACEPOINT:
+		out.usable = has_shape(btf, btf.tracepoint_proto(is.symbol), is.shape);
+		return;
+	default:
+		if (!has_shape(btf, btf.function_proto(is.name), is.shape))
+			return;
+		/* The literal's NUL stands right behind the view. */
+		if (corbel_symbol_find(is.symbol.data(), &symbol) < 0)
+			return;
+		out.value = symbol.address;
+		out.length = symbol.bytes;
+		out.usable = true;
+	}
+}
+
+Result<void> resolve_all()
+{
+	const BtfFile base("/sys/kernel/btf/vmlinux");
+	const BtfFile split("/sys/kernel/btf/kvm");
+
+	if (!base.ok() || !split.ok())
+		return Error::no_data;
+	const u32 count = CORBEL_TRY(Btf::count_types(base.blob(), split.blob()));
+	rt::Pages index = CORBEL_TRY(rt::Pages::make(count * sizeof(u32), rt::Pages::Use::kernel));
+	const Btf btf = CORBEL_TRY(Btf::open(base.blob(), split.blob(), {index.as<u32>(), count}));
+
+	for (u32 i = 0; i < CORBEL_HOOK_COUNT; i++) {
+		if (definitions[i].kind != CORBEL_HOOK_NOTIFIER)
+			resolve(i, btf);
+	}
+	btf_read = true;
+	return {};
+}
+
+/* Appends to a fixed buffer and always leaves room for the NUL. */
+class Line {
+public:
+	Line(char *to, size_t room) : to_(to), room_(room) {}
+	Line &operator<<(Text text)
+	{
+		for (const char c : text) {
+			if (used_ + 1 < room_)
+				to_[used_++] = c;
+		}
+		return *this;
+	}
+
+private:
+	char *to_;
+	size_t room_;
+	size_t used_{};
+};
+
+int install(const Definition &is, u64 address, void *handler)
+{
+	if (is.kind == CORBEL_HOOK_TRACEPOINT)
+		return corbel_tracepoint_install(is.slot, handler);
+	return corbel_direct_install(is.slot, address, handler);
+}
+
+void remove(const Definition &is, void *handler)
+{
+	if (is.kind == CORBEL_HOOK_TRACEPOINT)
+		corbel_tracepoint_remove(is.slot, handler);
+	else
+		corbel_direct_remove(is.slot, handler);
+}
+
+bool can_install(u32 hook)
+{
+	return hook < CORBEL_HOOK_COUNT && found[hook].usable &&
+	       (definitions[hook].kind == CORBEL_HOOK_DIRECT ||
+		definitions[hook].kind == CORBEL_HOOK_TRACEPOINT);
+}
+
+} /* namespace */
+} /* namespace corbel::compat */
+
+using namespace corbel;
+using namespace corbel::compat;
+
+bool corbel_hook_usable(enum corbel_hook hook)
+{
+	return hook < CORBEL_HOOK_COUNT && found[hook].usable;
+}
+
+u64 corbel_hook_value(enum corbel_hook hook)
+{
+	return corbel_hook_usable(hook) ? found[hook].value : 0;
+}
+
+u64 corbel_hook_length(enum corbel_hook hook)
+{
+	return corbel_hook_usable(hook) ? found[hook].length : 0;
+}
+
+int corbel_hook_install(enum corbel_hook hook, void *handler)
+{
+	if (!can_install(hook))
+		return rt::to_errno(rt::Error::not_found);
+	auto all = states.lock();
+	State &state = all->of[hook];
+
+	if (state.users && state.handler != handler)
+		return rt::to_errno(rt::Error::busy);
+	if (!state.users) {
+		const int error = install(definitions[hook], found[hook].value, handler);
+
+		state.error = error;
+		if (error)
+			return error;
+		state.handler = handler;
+	}
+	state.users++;
+	return 0;
+}
+
+void corbel_hook_remove(enum corbel_hook hook, void *handler)
+{
+	if (!can_install(hook))
+		return;
+	auto all = states.lock();
+	State &state = all->of[hook];
+
+	if (!state.users || state.handler != handler)
+		return;
+	if (--state.users == 0) {
+		remove(definitions[hook], handler);
+		state.handler = nullptr;
+	}
+}
+
+int corbel_inventory_init(void)
+{
+	if (const auto made = states.init(rt::Role::hooks); !made)
+		return made.to_errno();
+	const auto resolved = resolve_all();
+
+	if (!resolved && resolved.error() == Error::no_memory)
+		return resolved.to_errno();
+	if (!resolved)
+		corbel_log_warn("the kernel's type information (/sys/kernel/btf/vmlinux and .../kvm) "
+				"cannot be read: no hook is used, nothing can be observed");
+	for (u32 i = 0; resolved && i < CORBEL_HOOK_COUNT; i++) {
+		if (!found[i].usable && definitions[i].kind != CORBEL_HOOK_NOTIFIER)
+			corbel_log_warn("a hook is missing: see 'corbel doctor'");
+	}
+	found[CORBEL_HOOK_OWNER_EXIT].usable = true;
+	return 0;
+}
+
+void corbel_inventory_exit(void)
+{
+	states.destroy();
+}
+
+bool corbel_inventory_has_btf(void)
+{
+	return btf_read;
+}
+
+void corbel_inventory_count_owner_exit(s32 change)
+{
+	owner_watches.fetch_add(change, Order::relaxed);
+}
+
+int corbel_inventory_describe(u32 index, struct corbel_hook_info *info)
+{
+	if (index >= CORBEL_HOOK_COUNT)
+		return rt::to_errno(rt::Error::not_found);
+	const Definition &is = definitions[index];
+	const Found &at = found[index];
+	State state;
+
+	{
+		auto all = states.lock();
+
+		state = all->of[index];
+	}
+	if (index == CORBEL_HOOK_OWNER_EXIT)
+		state.users = static_cast<u32>(owner_watches.load(Order::relaxed));
+	info->kind = is.kind;
+	info->users = state.users;
+	info->value = is.kind == CORBEL_HOOK_OFFSET ? at.value : at.length;
+	if (is.kind == CORBEL_HOOK_DIRECT)
+		info->value = 0;
+	Line(info->name, sizeof(info->name)) << is.name;
+	Line detail(info->detail, sizeof(info->detail));
+
+	if (!at.usable) {
+		info->state = CORBEL_HOOK_MISSING;
+		detail << (btf_read ? Text("not found as '") : Text("no BTF to verify '"))
+		       << is.shape << "': " << is.degrades;
+	} else if (state.error) {
+		info->state = CORBEL_HOOK_FAILED;
+		detail << (state.error == rt::to_errno(rt::Error::busy)
+				   ? Text("another program has a direct call there: ")
+				   : Text("ftrace refused it: "))
+		       << is.degrades;
+	} else {
+		info->state = state.users || is.kind == CORBEL_HOOK_OFFSET ||
+					      is.kind == CORBEL_HOOK_SYMBOL
+				      ? CORBEL_HOOK_ACTIVE
+				      : CORBEL_HOOK_READY;
+		detail << (is.shape.empty() ? Text("exported by the kernel") : Text("verified: "))
+		       << is.shape;
+	}
+	return 0;
+}

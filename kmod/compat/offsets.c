@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * offsets.c - member offsets of structs that the packaged kernel headers
+ * declare, for logic that reads them on a hot path. Compiled to assembly only;
+ * kbuild turns it into generated_offsets.h. Private structs are not here: their
+ * offsets come from the running kernel's BTF.
+ */
+#include <linux/fs.h>
+#include <linux/kbuild.h>
+#include <linux/kvm_host.h>
+
+int main(void);
+int main(void)
+{
+	OFFSET(CORBEL_OFF_VCPU_LAPIC, kvm_vcpu, arch.apic);
+	OFFSET(CORBEL_OFF_VCPU_KVM, kvm_vcpu, kvm);
+	OFFSET(CORBEL_OFF_VCPU_IDX, kvm_vcpu, vcpu_idx);
+	OFFSET(CORBEL_OFF_FILE_PRIVATE_DATA, file, private_data);
+	return 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * device.cc - the ioctls of /dev/corbel and of VM descriptors.
+ */
+#include "device.h"
+
+#include "../compat/inventory.hh"
+#include "arguments.hh"
+#include "registry.hh"
+
+namespace corbel::core {
+namespace {
+
+constinit corbel_identity self{};
+
+void copy_text(char *to, size_t room, const char *from)
+{
+	size_t i = 0;
+
+	for (; from && from[i] && i + 1 < room; i++)
+		to[i] = from[i];
+	to[i] = '\0';
+}
+
+/* ---- VM descriptors ---------------------------------------------------------- */
+
+Result<long> vm_info(Vm *vm, u64 user)
+{
+	auto info = CORBEL_TRY(read_arguments<corbel_vm_info>(user));
+
+	describe(vm, &info);
+	CORBEL_TRY(write_arguments(user, info));
+	return 0;
+}
+
+Result<long> vm_pin(Vm *vm, u64 user)
+{
+	const auto pin = CORBEL_TRY(read_arguments<corbel_vm_pin>(user, CORBEL_PIN_SET));
+
+	CORBEL_TRY(set_pinned(vm, pin.flags & CORBEL_PIN_SET));
+	return 0;
+}
+
+Result<long> vm_irq(Vm *vm, u64 user)
+{
+	CORBEL_TRY(read_arguments<corbel_vm_irq>(user));
+	return CORBEL_TRY(vm->open_feature(CORBEL_SLOT_IRQ));
+}
+
+Result<long> vm_request(Vm *vm, u32 command, u64 user)
+{
+	switch (command) {
+	case CORBEL_VM_INFO:
+		return vm_info(vm, user);
+	case CORBEL_VM_PIN:
+		return vm_pin(vm, user);
+	case CORBEL_VM_IRQ:
+		return vm_irq(vm, user);
+	default:
+		return Error::no_such_ioctl;
+	}
+}
+
+long vm_ioctl(void *object, u32 command, u64 argument)
+{
+	const Result<long> done = vm_request(static_cast<Vm *>(object), command, argument);
+
+	return done ? done.value() : done.to_errno();
+}
+
+void vm_release(void *object)
+{
+	close_descriptor(static_cast<Vm *>(object));
+}
+
+constexpr corbel_file_ops vm_operations{
+	.name = "[corbel-vm]",
+	.ioctl = vm_ioctl,
+	.mmap = nullptr,
+	.poll = nullptr,
+	.release = vm_release,
+};
+
+/* Takes over one descriptor's reference. */
+Result<long> make_descriptor(Vm *vm)
+{
+	const int fd = corbel_file_new(&vm_operations, vm, self.module);
+
+	if (fd < 0) {
+		close_descriptor(vm);
+		return rt::from_errno(fd);
+	}
+	return fd;
+}
+
+/* ---- /dev/corbel --------------------------------------------------------------- */
+
+Result<long> hello(bool *ready, u64 user)
+{
+	auto hello = CORBEL_TRY(read_arguments<corbel_hello>(user));
+
+	if (!all_zero(hello.pad))
+		return Error::invalid;
+	const bool fits =
+		hello.abi_major == CORBEL_ABI_MAJOR && hello.abi_minor <= CORBEL_ABI_MINOR;
+
+	corbel_hello answer{};
+	answer.size = sizeof(answer);
+	answer.abi_major = CORBEL_ABI_MAJOR;
+	answer.abi_minor = CORBEL_ABI_MINOR;
+	copy_text(answer.version, sizeof(answer.version), self.version);
+	copy_text(answer.release, sizeof(answer.release), self.release);
+	copy_text(answer.srcversion, sizeof(answer.srcversion), self.srcversion);
+	CORBEL_TRY(write_arguments(user, answer));
+	if (!fits)
+		return Error::protocol;
+	*ready = true;
+	return 0;
+}
+
+Result<long> query(u64 user)
+{
+	auto caps = CORBEL_TRY(read_arguments<corbel_caps>(user));
+
+	if (!all_zero(caps.pad))
+		return Error::invalid;
+	caps.features = enabled_features();
+	caps.vendor = corbel_kvm_vendor();
+	caps.tsc_khz = corbel_tsc_khz();
+	caps.nr_hooks = CORBEL_HOOK_COUNT;
+	caps.nr_vms = count_vms();
+	caps.max_vcpus = CORBEL_MAX_VCPUS;
+	caps.btf = corbel_inventory_has_btf();
+	CORBEL_TRY(write_arguments(user, caps));
+	return 0;
+}
+
+Result<long> hook_info(u64 user)
+{
+	const auto asked = CORBEL_TRY(read_arguments<corbel_hook_info>(user));
+	corbel_hook_info info{};
+
+	info.size = sizeof(info);
+	info.index = asked.index;
+	CORBEL_TRY(rt::check_shim(corbel_inventory_describe(info.index, &info)));
+	CORBEL_TRY(write_arguments(user, info));
+	return 0;
+}
+
+Result<long> vm_list(u64 user)
+{
+	auto list = CORBEL_TRY(read_arguments<corbel_vm_list>(user));
+	const u32 room = list.count;
+	u32 seen = 0;
+
+	if (list.pad)
+		return Error::invalid;
+	CORBEL_TRY(for_each_vm([&](Vm &vm) -> Result<void> {
+		const u32 place = seen++;
+
+		if (place >= room)
+			return {};
+		corbel_vm_info info{};
+
+		info.size = sizeof(info);
+		describe(&vm, &info);
+		return write_arguments(list.vms + u64{place} * sizeof(info), info);
+	}));
+	list.count = seen;
+	CORBEL_TRY(write_arguments(user, list));
+	return 0;
+}
+
+Result<long> vm_attach(u64 user)
+{
+	auto request = CORBEL_TRY(read_arguments<corbel_vm_attach>(user));
+
+	if (request.pad)
+		return Error::invalid;
+	Vm *vm = CORBEL_TRY(attach(request.vm_fd));
+
+	/* Before the descriptor exists: it could not be taken back. */
+	request.vm_id = vm->id();
+	const Result<void> told = write_arguments(user, request);
+
+	if (!told) {
+		close_descriptor(vm);
+		return told.error();
+	}
+	return make_descriptor(vm);
+}
+
+Result<long> vm_open(u64 user)
+{
+	const auto request = CORBEL_TRY(read_arguments<corbel_vm_open>(user));
+
+	return make_descriptor(CORBEL_TRY(open(request.vm_id)));
+}
+
+Result<long> device_request(bool *ready, u32 command, u64 user)
+{
+	if (command == CORBEL_HELLO)
+		return hello(ready, user);
+	if (!*ready)
+		return Error::protocol;
+	switch (command) {
+	case CORBEL_QUERY:
+		return query(user);
+	case CORBEL_HOOK_INFO:
+		return hook_info(user);
+	case CORBEL_VM_LIST:
+		return vm_list(user);
+	case CORBEL_VM_ATTACH:
+		return vm_attach(user);
+	case CORBEL_VM_OPEN:
+		return vm_open(user);
+	default:
+		return Error::no_such_ioctl;
+	}
+}
+
+} /* namespace */
+} /* namespace corbel::core */
+
+using namespace corbel;
+using namespace corbel::core;
+
+int corbel_core_start(const struct corbel_identity *identity)
+{
+	self = *identity;
+	if (const int error = corbel_inventory_init())
+		return error;
+	const Result<void> ready = init_registry();
+
+	if (!ready) {
+		exit_registry();
+		corbel_inventory_exit();
+	}
+	return ready.to_errno();
+}
+
+void corbel_core_stop(void)
+{
+	exit_registry();
+	corbel_inventory_exit();
+}
+
+long corbel_device_ioctl(bool *ready, u32 command, u64 argument)
+{
+	const Result<long> done = device_request(ready, command, argument);
+
+	return done ? done.value() : done.to_errno();
+}

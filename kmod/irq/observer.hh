@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * observer.hh - the interrupt observer of one VM.
+ *
+ * DOC: how an observer becomes exact
+ *
+ * 1. The vCPUs go into the table, and the hooks are put in place if this is the
+ *    first observer of the host. 2. Deliveries that began before are waited out
+ *    (a grace period of tasks: they run in any context). 3. Each record is taken
+ *    from the IRR; from then on enter and exit of every delivery is seen, and
+ *    only then is the vCPU shown as present. A vCPU made later goes the same way.
+ *
+ * The core serialises make, vcpus_changed, ended and destroy of one observer.
+ * Requests of descriptors run at any time; lock_ keeps the VM from ending under
+ * those that look at KVM's structures. Records live until destroy, so that the
+ * last counts can be read after the VM has ended.
+ */
+#pragma once
+
+#include <corbel/irq.h>
+
+#include "../core/feature.h"
+#include "../rt/atomic.hh"
+#include "../rt/intrusive_list.hh"
+#include "../rt/lock.hh"
+#include "../rt/memory.hh"
+#include "../rt/result.hh"
+#include "vcpu.hh"
+
+namespace corbel::irq {
+
+using rt::Error;
+using rt::Result;
+
+class Observer {
+public:
+	/* For the module. Task. */
+	static Result<void> init_all();
+	static void exit_all();
+
+	/* Task. not_supported: a needed offset is missing or wrong. */
+	static Result<Observer *> make(corbel_vm *vm, kvm *kvm);
+	void vcpus_changed();
+	void ended();
+	static void destroy(Observer *observer);
+
+	/* ---- requests, task --------------------------------------------------- */
+
+	void describe(corbel_irq_info *info);
+	Result<void> read_vcpu(corbel_irq_vcpu *out);
+	/* Valid until destroy. */
+	Result<ObservedVcpu *> find(u32 index) const;
+	Result<void> check(corbel_irq_check *check);
+	/* Takes over @ring on success. */
+	Result<void> add_ring(corbel_ring *ring, u32 events);
+	/* Nobody produces into it any more when this returns. */
+	void remove_ring(corbel_ring *ring);
+	int map_status(corbel_area *area);
+	[[nodiscard]] corbel_vm *vm() const { return vm_; }
+
+	/* ---- from the hot path ------------------------------------------------- */
+
+	/* Preemption off. */
+	void emit(const corbel_event &event);
+	void set_sampled(const ObservedVcpu *vcpu, bool sampled);
+	void count_resync() { resyncs_.fetch_add(1, Order::relaxed); }
+	[[nodiscard]] bool is_checking() const { return checking_.load(Order::relaxed); }
+
+	/* All observers, guarded by their lock. */
+	rt::ListHook hook{};
+	[[nodiscard]] u32 count() const { return count_.load(Order::acquire); }
+	[[nodiscard]] ObservedVcpu *at(u32 index) const { return vcpus_[index]; }
+	[[nodiscard]] bool is_hooked() const { return hooked_; }
+
+private:
+	struct RingSlot {
+		rt::Atomic<corbel_ring *> ring;
+		u32 events;
+	};
+
+	Result<void> init(corbel_vm *vm, kvm *kvm);
+	Result<ObservedVcpu *> make_vcpu(u32 index);
+	void add_vcpus();
+	void go_live(u32 from, u32 to);
+	void update_wanted_events();
+	corbel_irq_line *line(u32 index) { return status_.as<corbel_irq_line>() + index / 64; }
+
+	rt::Mutex lock_{};
+	corbel_vm *vm_{};
+	kvm *kvm_{};
+	bool ended_{}; /* under lock_ */
+	bool hooked_{}; /* the hooks are there; otherwise every vCPU is sampled */
+	rt::Pages status_{};
+	rt::Pages vcpu_pointers_{};
+	ObservedVcpu **vcpus_{};
+	rt::Atomic<u32> count_{};
+	rt::Atomic<u64> resyncs_{};
+	rt::Atomic<bool> checking_{};
+	RingSlot rings_[CORBEL_IRQ_MAX_RINGS]{};
+};
+
+} /* namespace corbel::irq */

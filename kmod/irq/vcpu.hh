@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vcpu.hh - all that is kept about one observed vCPU.
+ *
+ * About 150 KiB: latency histograms for each of the 256 vectors dominate. They
+ * are only touched for vectors that come, so little of it is ever in a cache.
+ */
+#pragma once
+
+#include <corbel/irq.h>
+
+#include "../compat/kvm.h"
+#include "../rt/atomic.hh"
+#include "record.hh"
+
+namespace corbel::irq {
+
+class Observer;
+
+/* Truth: the local APIC's IRR, 8 registers of 32 bits, 16 bytes apart. */
+class Irr {
+public:
+	constexpr explicit Irr(const u8 *registers) : registers_(registers) {}
+
+	/* Bits 64 i .. 64 i + 63. A plain load each; any context. */
+	[[gnu::always_inline]] u64 operator()(unsigned i) const
+	{
+		return half(2 * i) | static_cast<u64>(half(2 * i + 1)) << 32;
+	}
+
+private:
+	static constexpr unsigned apic_irr = 0x200;
+
+	[[gnu::always_inline]] u32 half(unsigned i) const
+	{
+		return rt::atomic_load(
+			reinterpret_cast<const u32 *>(registers_ + apic_irr + 16 * i),
+			Order::relaxed);
+	}
+	const u8 *registers_;
+};
+
+/*
+ * Counts of one vector. Deliveries come from any CPU, hence the atomics;
+ * injections only from the vCPU's own thread.
+ */
+struct VectorCounts {
+	rt::Atomic<u64> accepted[CORBEL_IRQ_PATHS];
+	rt::Atomic<u64> coalesced;
+	rt::Atomic<u64> dropped;
+	rt::Atomic<u64> restored;
+	rt::Atomic<u64> injected;
+	rt::Atomic<u64> latency_sum;
+	rt::Atomic<u64> latency_max;
+};
+
+/* Counted at VM entries while checking is on, by the vCPU's thread alone. */
+struct CheckCounts {
+	rt::Atomic<u64> entries;
+	rt::Atomic<u64> nonempty;
+	rt::Atomic<u64> missing;
+	rt::Atomic<u64> extra;
+	rt::Atomic<u64> status_wrong;
+};
+
+/* Starts at a page, so that twelve low bits of its address are free for a token. */
+struct alignas(64) ObservedVcpu {
+	PendingRecord<> pending;
+	kvm_lapic *lapic;
+	const u8 *registers;
+	const bool *apicv_active;
+	rt::Atomic<u32> wanted_events; /* by any ring, 1 << CORBEL_EVENT_* */
+	rt::Atomic<bool> sampled;
+	u32 index;
+	u32 id;
+	Observer *observer;
+	kvm_vcpu *vcpu;
+	kvm *vm;
+
+	rt::Atomic<u64> reinjected;
+	rt::Atomic<u64> extint;
+	rt::Atomic<u64> other_modes; /* NMI, SMI, INIT, SIPI */
+	/* Calls of KVM's sleeping functions that will come back to this record. */
+	rt::Atomic<u32> returning;
+	CheckCounts checks;
+	/* The IRR when the VM ended. */
+	u64 last_irr[CORBEL_IRQ_WORDS];
+
+	/* When the delivery that set the record's bit came, in TSC ticks. */
+	rt::Atomic<u64> since[CORBEL_IRQ_VECTORS];
+	VectorCounts counts[CORBEL_IRQ_VECTORS];
+	/* Written by the vCPU's thread alone. */
+	rt::Atomic<u32> latency[CORBEL_IRQ_VECTORS][CORBEL_IRQ_HIST_BUCKETS];
+
+	[[nodiscard, gnu::always_inline]] Irr irr() const { return Irr(registers); }
+	[[nodiscard, gnu::always_inline]] bool hardware_posts() const
+	{
+		return rt::atomic_load(apicv_active, Order::relaxed);
+	}
+};
+
+} /* namespace corbel::irq */

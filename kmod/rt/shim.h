@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * shim.h - the one list of services that logic gets from the kernel.
+ *
+ * Included by the C shims, which implement it, and by C++, which calls it.
+ * Kernel objects cross as pointers to opaque structs. Each function says where
+ * it may be called: "task" is process context and may sleep, "atomic" is any
+ * context but NMI. Errors are negated errno values.
+ */
+#ifndef CORBEL_RT_SHIM_H
+#define CORBEL_RT_SHIM_H
+
+#ifdef __cplusplus
+#include <cstddef>
+#include <cstdint>
+using u8 = std::uint8_t;
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using s32 = std::int32_t;
+using s64 = std::int64_t;
+extern "C" {
+#else
+#include <linux/types.h>
+#endif
+
+/* ---- memory ------------------------------------------------------------- */
+
+/* Zeroed slab memory. @may_sleep: task if true, atomic if false. NULL: none. */
+void *corbel_alloc(size_t bytes, bool may_sleep);
+/* Atomic. NULL is fine. */
+void corbel_free(void *memory);
+/* Zeroed pages, virtually contiguous, charged to the caller's memcg. Task. */
+void *corbel_alloc_pages(size_t bytes);
+/* The same, fit for mapping into user space. Task. */
+void *corbel_alloc_mappable(size_t bytes);
+/* Of either kind. Task. NULL is fine. */
+void corbel_free_pages(void *memory);
+
+/* ---- user memory. Task; 0 or -EFAULT ------------------------------------- */
+
+int corbel_copy_in(void *to, u64 user, size_t bytes);
+int corbel_copy_out(u64 user, const void *from, size_t bytes);
+
+/* ---- locks --------------------------------------------------------------- */
+
+struct corbel_mutex;
+struct corbel_lock_class;
+/*
+ * One lockdep class per role: a slot 0 .. CORBEL_LOCK_ROLES - 1 of a static
+ * table in the shim. Task. NULL: no memory.
+ */
+struct corbel_mutex *corbel_mutex_new(u32 role);
+void corbel_mutex_free(struct corbel_mutex *mutex);
+void corbel_mutex_lock(struct corbel_mutex *mutex);
+void corbel_mutex_unlock(struct corbel_mutex *mutex);
+bool corbel_mutex_is_mine(struct corbel_mutex *mutex);
+#define CORBEL_LOCK_ROLES 16
+
+/* ---- interrupts and RCU --------------------------------------------------- */
+
+/* Atomic. */
+u64 corbel_irq_save(void);
+void corbel_irq_restore(u64 flags);
+void corbel_rcu_read_lock(void);
+void corbel_rcu_read_unlock(void);
+/* Task: all preempt-disabled and RCU sections that began before are over. */
+void corbel_rcu_synchronize(void);
+/*
+ * Task: besides that, every task that was inside kernel code has left it by a
+ * voluntary switch or is in user space. What ends it is thus also any stay in a
+ * trampoline or in the body of a hooked function. Takes tens of milliseconds.
+ */
+void corbel_rcu_synchronize_tasks(void);
+
+/* ---- deferred work -------------------------------------------------------- */
+
+struct corbel_work;
+/* @function runs in task context. Task. NULL: no memory. */
+struct corbel_work *corbel_work_new(void (*function)(void *), void *argument);
+/* Atomic. Queued twice before it runs, it runs once. */
+void corbel_work_queue(struct corbel_work *work);
+/* Task: not queued and not running any more, unless queued again. */
+void corbel_work_cancel(struct corbel_work *work);
+void corbel_work_free(struct corbel_work *work);
+
+/* ---- wake-ups ------------------------------------------------------------- */
+
+struct corbel_waitqueue;
+struct corbel_waitqueue *corbel_waitqueue_new(void);
+/* Task, after corbel_waitqueue_sync and once nobody polls. */
+void corbel_waitqueue_free(struct corbel_waitqueue *queue);
+/* Atomic, also under run-queue and wait-queue locks: wakes from an irq_work. */
+void corbel_waitqueue_wake(struct corbel_waitqueue *queue);
+void corbel_waitqueue_sync(struct corbel_waitqueue *queue);
+
+/* ---- files ---------------------------------------------------------------- */
+
+struct corbel_file;
+struct corbel_area;
+struct corbel_poll;
+
+/*
+ * What a descriptor does. Every function runs in task context. The object that
+ * defines it keeps the table for as long as @module is loaded.
+ */
+struct corbel_file_ops {
+	const char *name; /* shown in /proc/PID/fd */
+	long (*ioctl)(void *object, u32 command, u64 argument);
+	int (*mmap)(void *object, struct corbel_area *area);
+	u32 (*poll)(void *object, struct corbel_poll *poll);
+	void (*release)(void *object);
+};
+#define CORBEL_POLL_IN 1U
+#define CORBEL_POLL_HUP 2U
+
+struct module;
+/*
+ * A new close-on-exec descriptor that owns @object and holds @module. Task.
+ * On failure @object has not been released.
+ */
+int corbel_file_new(const struct corbel_file_ops *ops, void *object, struct module *module);
+/* Inside ops->poll: wait on @queue as well. */
+void corbel_poll_on(struct corbel_poll *poll, struct corbel_waitqueue *queue);
+
+/* Inside ops->mmap. */
+u64 corbel_area_offset(const struct corbel_area *area); /* bytes */
+u64 corbel_area_length(const struct corbel_area *area); /* bytes */
+bool corbel_area_shared(const struct corbel_area *area);
+bool corbel_area_writable(const struct corbel_area *area);
+/* For good: mprotect cannot make it writable or executable later. */
+void corbel_area_make_readonly(struct corbel_area *area);
+/* @memory: from corbel_alloc_mappable. 0 or a negated errno. */
+int corbel_area_map(struct corbel_area *area, void *memory, u64 offset);
+
+/* ---- messages. Atomic ------------------------------------------------------ */
+
+void corbel_log_info(const char *text);
+void corbel_log_warn(const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CORBEL_RT_SHIM_H */
