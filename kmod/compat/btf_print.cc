@@ -41,12 +41,14 @@ private:
 		return {};
 	}
 
-	/* Between a type and what follows, but not after "*" or "(". */
+	/* Between a type and what follows, but not after "*", "(" or another. */
 	Result<void> put_space()
 	{
-		if (used_ > 0 && out_[used_ - 1] != '*' && out_[used_ - 1] != '(')
-			return put(" ");
-		return {};
+		const char last = used_ > 0 ? out_[used_ - 1] : '(';
+
+		if (last == '*' || last == '(' || last == ' ')
+			return {};
+		return put(" ");
 	}
 
 	Result<void> put_number(std::uint32_t number)
