@@ -37,6 +37,7 @@ selftests: packages
 
 unit: packages
 	$(MAKE) -C selftests/unit OUT=$(build)/selftests/unit
+	$(MAKE) -C userspace OUT=$(build)/userspace tests
 
 guest: kernel
 	@qemu-tests/l2
