@@ -106,8 +106,8 @@ void bear_load()
 	guest_vm vm(2);
 	vm.start();
 	vm.set_mode(1, guest_mode::halt);
-	interrupt_load load(vm, 10000);
-	load.start();
+	interrupt_load load(vm);
+	load.start(10000);
 	load.finish();
 	wait_idle(vm);
 	for (unsigned i = 0; i < 2; i++) {

@@ -40,6 +40,15 @@ double scale()
 	return factor > 0 ? factor : 1;
 }
 
+unsigned long amount(unsigned long ordinary, unsigned long full)
+{
+	auto wanted = static_cast<unsigned long>(static_cast<double>(ordinary) * scale());
+
+	if (scale() >= 10 && wanted < full)
+		return full;
+	return wanted ? wanted : 1;
+}
+
 unsigned count_open_fds()
 {
 	DIR *directory = opendir("/proc/self/fd");

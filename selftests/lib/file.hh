@@ -76,6 +76,9 @@ std::string environment(const char *name, std::string_view otherwise = {});
 /* $CORBEL_SCALE: how many times the ordinary amount of work is asked for. */
 double scale();
 
+/* `ordinary` at scale 1 and in proportion, but all of `full` from scale 10 on. */
+unsigned long amount(unsigned long ordinary, unsigned long full);
+
 /* Descriptors of this process. */
 unsigned count_open_fds();
 

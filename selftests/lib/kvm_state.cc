@@ -70,6 +70,15 @@ long count_our_allocations(const std::string &traces)
 	return sum;
 }
 
+long count_lines(const std::string &text, std::string_view word)
+{
+	long count = 0;
+
+	for (size_t at = text.find(word); at != text.npos; at = text.find(word, text.find('\n', at)))
+		count++;
+	return count;
+}
+
 } // namespace
 
 std::vector<std::string> list_debugfs_vms()
@@ -118,7 +127,16 @@ slab_usage read_slab_usage()
 		if (long count = count_our_allocations(read_file(path)))
 			usage.objects[cache] = count;
 	}
+	if (long count = count_lines(read_file("/proc/vmallocinfo"), "[corbel"))
+		usage.objects["vmalloc"] = count;
 	return usage;
+}
+
+void wait_slab_usage(const slab_usage &before)
+{
+	if (!wait_for([&] { return read_slab_usage() == before; }, std::chrono::seconds(60)))
+		throw failure("memory is leaked: before: " + print_usage(before) +
+			      "; now: " + print_usage(read_slab_usage()));
 }
 
 std::string print_usage(const slab_usage &usage)

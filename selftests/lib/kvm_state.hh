@@ -31,8 +31,8 @@ std::string print_state(const kvm_state &state);
 void wait_kvm_state(const kvm_state &before);
 
 /*
- * Live slab objects that a function of our modules allocated, by cache. Needs
- * a boot with slub_debug=U (or any with U); empty optional text otherwise.
+ * Live slab objects that a function of our modules allocated, by cache: known in
+ * a boot with slub_debug=U. And its vmalloc areas, known always.
  */
 struct slab_usage {
 	bool known = false;
@@ -42,6 +42,8 @@ struct slab_usage {
 };
 
 slab_usage read_slab_usage();
+/* Waits until our modules hold no more than `before`: freeing waits for readers. */
+void wait_slab_usage(const slab_usage &before);
 std::string print_usage(const slab_usage &usage);
 
 } // namespace corbel::selftest

@@ -6,8 +6,7 @@
 namespace corbel::selftest
 {
 
-interrupt_load::interrupt_load(guest_vm &vm, uint64_t limit, unsigned seed)
-	: vm(vm), limit(limit), random(seed), counts(vm.nr_vcpus())
+interrupt_load::interrupt_load(guest_vm &vm, unsigned seed) : vm(vm), random(seed), counts(vm.nr_vcpus())
 {
 	for (unsigned i = 0; i < vm.nr_vcpus(); i++)
 		vm.add_irqfd(i, first_irqfd, last_irqfd);
@@ -20,15 +19,17 @@ interrupt_load::~interrupt_load()
 		thread.join();
 }
 
-void interrupt_load::start()
+void interrupt_load::start(uint64_t more)
 {
+	todo = more;
 	stopping = false;
+	finished = false;
 	thread = std::thread([this] { loop(); });
 }
 
 void interrupt_load::finish()
 {
-	vm.wait("the interrupt load is sent", [this] { return total >= limit || !failed_because.empty(); });
+	vm.wait("the interrupt load is sent", [this] { return finished.load(); });
 	stop();
 }
 
@@ -42,7 +43,7 @@ void interrupt_load::stop()
 
 void interrupt_load::loop()
 try {
-	for (uint64_t i = 0; i < limit && !stopping; i++) {
+	for (uint64_t i = 0; i < todo && !stopping; i++) {
 		unsigned dice = random();
 		unsigned index = (dice >> 16) % vm.nr_vcpus();
 		unsigned vector;
@@ -61,8 +62,10 @@ try {
 		if (dice >> 28 == 0)
 			std::this_thread::sleep_for(std::chrono::microseconds((dice >> 24 & 15) << 4));
 	}
+	finished = true;
 } catch (const std::exception &error) {
 	failed_because = error.what();
+	finished = true;
 }
 
 void wait_idle(guest_vm &vm)

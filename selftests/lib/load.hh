@@ -20,13 +20,13 @@ class interrupt_load
 	static constexpr unsigned first_msi = 0x40, last_msi = 0xbf;
 	static constexpr unsigned first_irqfd = 0xc0, last_irqfd = 0xdf;
 
-	/* With `limit`, it ends by itself after so many. */
-	explicit interrupt_load(guest_vm &vm, uint64_t limit = UINT64_MAX, unsigned seed = 1);
+	explicit interrupt_load(guest_vm &vm, unsigned seed = 1);
 	~interrupt_load();
 
-	void start();
-	/* Stops, and waits until the guest has handled what is not masked. */
+	/* Sends `more` and ends, or goes on until stop(). */
+	void start(uint64_t more = UINT64_MAX);
 	void stop();
+	/* Waits until what start() was told is sent. */
 	void finish();
 
 	uint64_t sent() const
@@ -42,11 +42,12 @@ class interrupt_load
 	void loop();
 
 	guest_vm &vm;
-	uint64_t limit;
+	uint64_t todo = 0;
 	std::mt19937 random;
 	std::vector<std::array<uint64_t, nr_vectors>> counts;
 	std::atomic<uint64_t> total = 0;
 	std::atomic<bool> stopping = false;
+	std::atomic<bool> finished = false;
 	std::string failed_because;
 	std::thread thread;
 };

@@ -283,6 +283,12 @@ uint16_t vcpu::run_here()
 	}
 }
 
+void vcpu::step_once()
+{
+	run->immediate_exit = 0;
+	call(fd(), KVM_RUN, 0);
+}
+
 void vcpu::make_runnable()
 {
 	kvm_mp_state state = {};

@@ -60,6 +60,8 @@ class vcpu
 	 * answers the port. Not for started vCPUs.
 	 */
 	uint16_t run_here();
+	/* One KVM_RUN in the caller's thread, whatever comes of it. */
+	void step_once();
 
 	/* Continues a vCPU that HLT stopped; parked or not started. */
 	void make_runnable();

@@ -17,6 +17,16 @@ namespace corbel::selftest
 
 enum class trigger { edge, level };
 
+/* Address of an MSI to one APIC; data of those that are not plain vectors. */
+constexpr uint32_t msi_address(unsigned apic_id)
+{
+	return 0xfee00000 | apic_id << 12;
+}
+inline constexpr uint32_t msi_logical = 1 << 2;
+inline constexpr uint32_t msi_lowest_priority = 1 << 8;
+inline constexpr uint32_t msi_nmi = 4 << 8;
+inline constexpr uint32_t msi_init = 5 << 8;
+
 class guest_vm
 {
     public:
@@ -64,6 +74,8 @@ class guest_vm
 
 	/* KVM_SIGNAL_MSI, fixed, physical, to one vCPU; answers KVM's result. */
 	int send_msi(unsigned index, unsigned vector);
+	/* The same with any address (its low word) and data. */
+	int send_raw_msi(uint32_t address, uint32_t data);
 
 	/* An irqfd with an MSI route; made by add_irqfd(), fired by send_irqfd(). */
 	void add_irqfd(unsigned index, unsigned first, unsigned last);

@@ -9,16 +9,6 @@
 namespace corbel::selftest
 {
 
-namespace
-{
-
-constexpr uint32_t msi_address(unsigned apic_id)
-{
-	return 0xfee00000 | apic_id << 12;
-}
-
-} // namespace
-
 void guest_vm::set_routes()
 {
 	std::vector<char> space(sizeof(kvm_irq_routing) + routes.size() * sizeof(routes[0]));
@@ -29,13 +19,18 @@ void guest_vm::set_routes()
 	KVM_CALL(fd(), KVM_SET_GSI_ROUTING, table);
 }
 
-int guest_vm::send_msi(unsigned index, unsigned vector)
+int guest_vm::send_raw_msi(uint32_t address, uint32_t data)
 {
 	kvm_msi message = {};
 
-	message.address_lo = msi_address(index);
-	message.data = vector;
+	message.address_lo = address;
+	message.data = data;
 	return call(fd(), KVM_SIGNAL_MSI, &message);
+}
+
+int guest_vm::send_msi(unsigned index, unsigned vector)
+{
+	return send_raw_msi(msi_address(index), vector);
 }
 
 void guest_vm::add_irqfd(unsigned index, unsigned first, unsigned last)

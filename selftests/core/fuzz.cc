@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Structure-aware fuzzer of the ioctl interface.
+ *
+ *   fuzz [--seed N] [--seconds N] [--threads N]
+ *
+ * Each thread draws a sequence of operations from its own generator: ioctls with
+ * structs that are mostly right and then mutated, mappings, closes, interrupts,
+ * new VMs; one more thread kills VMs of other processes and makes new ones, and
+ * one scribbles over every ring's control page and over the structs that the
+ * others are passing at that moment. The same seed, number of threads and kernel
+ * draw the same sequences.
+ *
+ * There is no oracle for a single answer here (core/hostile has it). What must
+ * hold: the kernel logs no splat, and when all is closed nothing is left.
+ */
+#include "fuzz_worker.hh"
+#include "kvm_state.hh"
+#include "module.hh"
+#include "tap.hh"
+#include "wait.hh"
+
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+using namespace corbel::selftest;
+
+namespace
+{
+
+struct options {
+	uint64_t seed = std::time(nullptr);
+	double seconds = 60 * scale();
+	unsigned threads = 3;
+} chosen;
+
+void print_results(const std::vector<fuzz_statistics> &all)
+{
+	fuzz_statistics sum;
+
+	for (const fuzz_statistics &one : all)
+		sum += one;
+	comment("{} operations, of them {} ioctls; {} VMs were killed", sum.operations, sum.ioctls, sum.kills);
+	for (const auto &[name, answers] : sum.answers) {
+		std::string text;
+
+		for (const auto &[error, count] : answers)
+			text += fmt::format(" {} {}", error_name(error), count);
+		comment("{}:{}", name, text);
+	}
+	for (const abi_entry &entry : abi_table())
+		CHECK(sum.answers[entry.name][0] > 0 || chosen.seconds < 20, "{} never succeeded, so too little was tried",
+			entry.name);
+}
+
+/* Attachments that a sequence left pinned. */
+void unpin_all()
+{
+	unique_fd device = connect_device();
+
+	for (const corbel_vm_info &info : list_vms(device.get())) {
+		corbel_vm_open argument = {};
+
+		argument.vm_id = info.vm_id;
+		unique_fd vm(request(device.get(), CORBEL_VM_OPEN, argument));
+		if (vm)
+			set_pin(vm.get(), false);
+	}
+}
+
+void fuzz()
+{
+	ensure_corbel();
+	kvm_state before = read_kvm_state();
+	slab_usage usage;
+	{
+		/* What the modules allocate once and keep. */
+		guest_vm vm(1);
+		unique_fd attachment = attach(connect_device().get(), vm.fd());
+		open_irq(attachment.get());
+		attachment.reset();
+		usage = read_slab_usage();
+	}
+	comment("seed {}, {} threads, {} s; the same again: fuzz --seed {} --threads {} --seconds {}", chosen.seed,
+		chosen.threads, chosen.seconds, chosen.seed, chosen.threads, chosen.seconds);
+
+	std::vector<fuzz_statistics> statistics(chosen.threads + 1);
+	std::vector<std::string> troubles(chosen.threads + 1);
+	{
+		victims killed(chosen.seed);
+		scribbler scribbles(chosen.seed);
+		std::atomic<bool> stop = false;
+		std::vector<std::thread> threads;
+
+		auto run = [&](unsigned i) {
+			fuzz_worker worker(chosen.seed, i, killed, scribbles);
+
+			while (!stop)
+				worker.step();
+			statistics[i] = worker.statistics;
+		};
+		auto kill = [&] {
+			while (!stop)
+				killed.replace_one();
+			statistics.back().kills = killed.kills;
+		};
+		for (unsigned i = 0; i <= chosen.threads; i++) {
+			threads.emplace_back([&, i] {
+				try {
+					if (i < chosen.threads)
+						run(i);
+					else
+						kill();
+				} catch (const std::exception &error) {
+					troubles[i] = error.what();
+				}
+			});
+		}
+		std::this_thread::sleep_for(std::chrono::duration<double>(chosen.seconds));
+		stop = true;
+		for (std::thread &thread : threads)
+			thread.join();
+	}
+	for (const std::string &trouble : troubles)
+		CHECK(trouble.empty(), "a thread stopped: {}", trouble);
+	unpin_all();
+	unique_fd device = connect_device();
+	wait_until("all attachments are gone", [&] { return query(device.get()).nr_vms == 0; });
+	for (const corbel_hook_info &hook : list_hooks(device.get()))
+		CHECK_EQ(hook.users, 0u, "hook {}", hook.name);
+	wait_kvm_state(before);
+	wait_slab_usage(usage);
+	print_results(statistics);
+}
+
+/* Counts tell nothing if the modules do not work any more. */
+void still_work()
+{
+	ensure_corbel();
+	guest_vm vm(1);
+	unique_fd device = connect_device();
+	unique_fd attachment = attach(device.get(), vm.fd());
+	unique_fd irq = open_irq(attachment.get());
+
+	CHECK_EQ(vm.send_msi(0, 0x50), 1, "MSI");
+	CHECK_EQ(count_vectors(irq_vcpu(irq.get(), 0).record), 1u, "pending");
+}
+
+constexpr test_case cases[] = {
+	{"random sequences", fuzz},
+	{"the modules still work", still_work},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i += 2) {
+		if (!std::strcmp(argv[i], "--seed"))
+			chosen.seed = std::strtoull(argv[i + 1], nullptr, 0);
+		else if (!std::strcmp(argv[i], "--seconds"))
+			chosen.seconds = std::atof(argv[i + 1]);
+		else if (!std::strcmp(argv[i], "--threads"))
+			chosen.threads = std::atoi(argv[i + 1]);
+	}
+	return run_cases(1, argv, cases);
+}
