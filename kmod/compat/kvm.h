@@ -39,11 +39,13 @@ struct kvm_lapic *corbel_vcpu_lapic(struct kvm_vcpu *vcpu);
 u32 corbel_vcpu_id(struct kvm_vcpu *vcpu);
 /* CORBEL_RES_*: a hint from plain loads. Atomic. */
 u32 corbel_vcpu_residency(struct kvm_vcpu *vcpu);
-/*
- * KVM's own, called without a shim between because interrupts' paths need it
- * (kvm_shim.c has its canary): the vCPU loaded on this CPU, or NULL. Atomic.
- */
+/* KVM's own, without a shim between: the vCPU loaded on this CPU, or NULL. Atomic. */
 struct kvm_vcpu *kvm_get_running_vcpu(void);
+/*
+ * The per-CPU variable behind it, for paths that cannot afford the call: its value
+ * on a CPU stands at %gs plus this address. NULL: not found in kvm.ko. Task.
+ */
+struct kvm_vcpu *const *corbel_running_vcpus(void);
 
 u32 corbel_tsc_khz(void);
 /* CORBEL_VENDOR_* of this machine's CPU. */

@@ -124,6 +124,41 @@ u32 corbel_vcpu_residency(struct kvm_vcpu *vcpu)
 }
 CORBEL_EXPORT(corbel_vcpu_residency);
 
+/* A module that ours depends on: it is in our list since before we were started. */
+static struct module *corbel_dependency(const char *name)
+{
+	struct module_use *use;
+
+	list_for_each_entry(use, &THIS_MODULE->target_list, target_list) {
+		if (!strcmp(use->target->name, name))
+			return use->target;
+	}
+	return NULL;
+}
+
+struct kvm_vcpu *const *corbel_running_vcpus(void)
+{
+	struct module *kvm = corbel_dependency("kvm");
+	struct kvm_vcpu *__percpu *found = NULL;
+	const struct mod_kallsyms *symbols;
+	unsigned int i;
+
+	if (!kvm)
+		return NULL;
+	preempt_disable();
+	symbols = rcu_dereference_sched(kvm->kallsyms);
+	for (i = 0; symbols && i < symbols->num_symtab && !found; i++) {
+		if (!strcmp(symbols->strtab + symbols->symtab[i].st_name, "kvm_running_vcpu"))
+			found = (struct kvm_vcpu *__percpu *)symbols->symtab[i].st_value;
+	}
+	/* Of a per-CPU variable the symbol is the base that this_cpu_read() takes. */
+	if (found && this_cpu_read(*found) != kvm_get_running_vcpu())
+		found = NULL;
+	preempt_enable();
+	return (struct kvm_vcpu *const *)(uintptr_t)found;
+}
+CORBEL_EXPORT(corbel_running_vcpus);
+
 u32 corbel_tsc_khz(void)
 {
 	return tsc_khz;

@@ -45,6 +45,29 @@ constexpr u32 interrupt_counts = 0x00ffff00;
 	return count;
 }
 
+/*
+ * The hook of deliveries saves no registers for us: this file's functions that
+ * it leads to preserve what they touch, so that rare paths cost the usual one
+ * nothing.
+ */
+#define CORBEL_COLD [[clang::preserve_most, gnu::noinline, gnu::cold]]
+
+CORBEL_COLD kvm_vcpu *ask_running_vcpu()
+{
+	return kvm_get_running_vcpu();
+}
+
+/* The vCPU loaded on this CPU, or nullptr. Preemption off. */
+[[gnu::always_inline]] inline kvm_vcpu *running_vcpu()
+{
+	kvm_vcpu *vcpu;
+
+	if (!constants.running) [[unlikely]]
+		return ask_running_vcpu();
+	asm volatile("movq %%gs:(%1), %0" : "=r"(vcpu) : "r"(constants.running));
+	return vcpu;
+}
+
 template <typename T>
 [[gnu::always_inline]] inline T *member(const kvm_vcpu *vcpu, size_t offset)
 {
@@ -62,7 +85,7 @@ template <typename T>
 	 */
 	if (preempt_count() & interrupt_counts)
 		return CORBEL_IRQ_PATH_DEVICE;
-	const kvm_vcpu *sender = kvm_get_running_vcpu();
+	const kvm_vcpu *sender = running_vcpu();
 
 	return sender && member<kvm>(sender, CORBEL_OFF_VCPU_KVM) == vcpu->vm
 		       ? CORBEL_IRQ_PATH_IPI
@@ -87,8 +110,8 @@ public:
 	[[gnu::always_inline]] bool coalesced() const { return value_ & coalesced_bit; }
 
 private:
-	static constexpr u64 low_bits = 0xfff;
-	static constexpr u64 coalesced_bit = 0x100;
+	static constexpr u64 low_bits = CORBEL_TOKEN_LOW_BITS;
+	static constexpr u64 coalesced_bit = CORBEL_TOKEN_COALESCED;
 	u64 value_;
 };
 
@@ -98,7 +121,7 @@ private:
 	count.store(count.load(Order::relaxed) + more, Order::relaxed);
 }
 
-[[gnu::noinline]] void emit(ObservedVcpu *vcpu, u8 type, u8 vector, u8 path, u64 arg)
+CORBEL_COLD void emit(ObservedVcpu *vcpu, u8 type, u8 vector, u8 path, u64 arg)
 {
 	corbel_event event{};
 
@@ -165,7 +188,7 @@ struct Reporter {
 }
 
 /* The vector's injection met a delivery under way. Interrupts off. */
-[[gnu::noinline]] void leave_unsure(ObservedVcpu *vcpu, u8 vector)
+CORBEL_COLD void leave_unsure(ObservedVcpu *vcpu, u8 vector)
 {
 	vcpu->since[vector].store(0, Order::relaxed);
 	vcpu->pending.mark_unsure(vector);
@@ -176,7 +199,7 @@ struct Reporter {
  * An injection of a vector that no delivery is known for: one that was taken for
  * coalesced while the gate was busy, or the PIC's, which never was in the IRR.
  */
-[[gnu::noinline]] void inject_unknown(ObservedVcpu *vcpu, u8 vector)
+CORBEL_COLD void inject_unknown(ObservedVcpu *vcpu, u8 vector)
 {
 	add(vcpu->counts[vector].injected, 1);
 	if (vcpu->pending.take_unsure(vector))
@@ -231,7 +254,7 @@ struct Reporter {
 /* Preemption off. */
 [[gnu::always_inline]] inline ObservedVcpu *observed(const kvm_lapic *lapic)
 {
-	return current_table.load(Order::acquire)->find(lapic);
+	return current_table()->find(lapic);
 }
 
 /* Around a function that KVM may sleep in: keep the vCPU's record in existence. */
@@ -262,15 +285,20 @@ void settle(ObservedVcpu *vcpu)
 
 void reload(ObservedVcpu *vcpu)
 {
-	for (;;) {
+	constexpr unsigned spins = 1000;
+
+	for (unsigned attempt = 1;; attempt++) {
 		{
 			const rt::IrqGuard guard;
 
 			if (vcpu->pending.load(vcpu->irr(), Reporter{vcpu, true}))
 				break;
 		}
-		/* A delivery is under way; it is short but may be preempted. */
-		rt::cpu_relax();
+		/* A delivery is under way; it is short, but may have been preempted. */
+		if (attempt % spins)
+			rt::cpu_relax();
+		else
+			corbel_rcu_synchronize();
 	}
 	vcpu->observer->count_resync();
 	if (wants(vcpu, CORBEL_EVENT_RESYNC)) {
@@ -296,15 +324,14 @@ void follow_posting(ObservedVcpu *vcpu)
 using namespace corbel;
 using namespace corbel::irq;
 
-/* Called by hooks.S. Any context but NMI. 0: nothing more to do. */
-extern "C" u64 corbel_irq_accept_enter(const kvm_lapic *lapic, int mode, int vector, int level,
-				       int trigger, u64 caller)
+/*
+ * Called by hooks.S with preemption off, any context but NMI. 0: let the function
+ * run and do nothing more.
+ */
+extern "C" [[clang::preserve_most]] u64 corbel_irq_accept_enter(ObservedVcpu *vcpu, int mode,
+								int vector, int level, int trigger,
+								u64 caller)
 {
-	const rt::PreemptGuard guard;
-	ObservedVcpu *vcpu = observed(lapic);
-
-	if (!vcpu)
-		return 0;
 	if (mode != mode_fixed && mode != mode_lowest) [[unlikely]] {
 		if (mode != mode_extint)
 			vcpu->other_modes.fetch_add(1, Order::relaxed);
@@ -329,6 +356,10 @@ extern "C" u64 corbel_irq_accept_enter(const kvm_lapic *lapic, int mode, int vec
 	return Token(vcpu, v, coalesced).value();
 }
 
+/*
+ * Called by hooks.S where its own few instructions do not do: the local APIC
+ * refused, or the delivery was coalesced.
+ */
 extern "C" void corbel_irq_accept_exit(u64 value, int delivered)
 {
 	const Token token(value);
@@ -339,15 +370,21 @@ extern "C" void corbel_irq_accept_exit(u64 value, int delivered)
 		return;
 	}
 	/* Before the exit: whoever closes the gate finds the count complete. */
-	if (token.coalesced()) [[unlikely]]
+	if (token.coalesced())
 		vcpu->counts[token.vector()].coalesced.fetch_add(1, Order::relaxed);
 	if (vcpu->pending.accept_exit()) [[unlikely]]
 		settle(vcpu);
 }
 
+/* Called by hooks.S: the last delivery out found the gate suspect. */
+extern "C" void corbel_irq_accept_settle(ObservedVcpu *vcpu)
+{
+	settle(vcpu);
+}
+
 void corbel_irq_inject_probe(void *, unsigned int vector, bool soft, bool reinjected)
 {
-	const kvm_vcpu *running = kvm_get_running_vcpu();
+	const kvm_vcpu *running = running_vcpu();
 
 	if (!running || soft) [[unlikely]]
 		return;

@@ -10,7 +10,7 @@ extern "C" {
 
 struct corbel_event;
 
-/* hooks.S */
+/* hooks.S, which calls what stands at the end of delivery.cc. */
 void corbel_irq_accept_hook(void);
 void corbel_irq_state_hook(void);
 void corbel_irq_reset_hook(void);
@@ -25,6 +25,7 @@ namespace corbel::irq {
 
 /* Values the hot path needs; set before the first hook is installed. */
 struct DeliveryConstants {
+	kvm_vcpu *const *running; /* kvm_running_vcpu of all CPUs; nullptr: not found */
 	u64 local_deliver; /* start and length of kvm_apic_local_deliver */
 	u64 local_deliver_bytes;
 };

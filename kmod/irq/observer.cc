@@ -73,7 +73,7 @@ Result<void> publish(All &observers)
 		for (u32 i = 0; it.is_hooked() && i < it.count(); i++)
 			table->insert(it.at(i));
 	}
-	VcpuTable *old = current_table.exchange(table, Order::acq_rel);
+	VcpuTable *old = corbel_irq_current_table.exchange(table, Order::acq_rel);
 
 	corbel_rcu_synchronize();
 	VcpuTable::destroy(old);
@@ -112,6 +112,7 @@ Result<void> Observer::init_all()
 {
 	CORBEL_TRY(all.init(rt::Role::observers));
 	set_delivery_constants({
+		.running = corbel_running_vcpus(),
 		.local_deliver = corbel_hook_value(CORBEL_HOOK_LOCAL_DELIVER),
 		.local_deliver_bytes = corbel_hook_length(CORBEL_HOOK_LOCAL_DELIVER),
 	});
@@ -120,7 +121,7 @@ Result<void> Observer::init_all()
 
 void Observer::exit_all()
 {
-	VcpuTable::destroy(current_table.exchange(nullptr, Order::acq_rel));
+	VcpuTable::destroy(corbel_irq_current_table.exchange(nullptr, Order::acq_rel));
 	all.destroy();
 }
 
@@ -157,7 +158,7 @@ Result<void> Observer::init(corbel_vm *vm, kvm *kvm)
 		auto observers = all.lock();
 
 		/* Before the hooks: they look into it. */
-		if (!current_table.load(Order::relaxed))
+		if (!current_table())
 			CORBEL_TRY(publish(*observers));
 		hooked_ = observers->hook_users || install_hooks();
 		if (hooked_)
@@ -288,7 +289,7 @@ void Observer::ended()
 		observers->list.remove(*this);
 		if (hooked_) {
 			for (u32 i = 0; i < count(); i++)
-				current_table.load(Order::relaxed)->remove(vcpus_[i]);
+				current_table()->remove(vcpus_[i]);
 			last = --observers->hook_users == 0;
 		}
 		if (was_checking)

@@ -233,7 +233,7 @@ private:
 	static constexpr Word mask_of(unsigned vector) { return Word{1} << (vector % 64); }
 
 	/* Counted in the gate already, so that no further closing can start. */
-	[[gnu::noinline]] void wait_open()
+	void wait_open()
 	{
 		while (gate_.load(Order::acquire) & closed)
 			Atomics::cpu_relax();
@@ -242,8 +242,14 @@ private:
 	/* Fails, leaving suspect set, while a delivery or another closer is in. */
 	[[gnu::always_inline]] bool try_close()
 	{
-		std::uint32_t seen = gate_.load(Order::relaxed);
+		std::uint32_t seen = 0;
 
+		if (gate_.compare_exchange(seen, closed, Order::acq_rel)) [[likely]]
+			return true;
+		return try_close_again(seen);
+	}
+	bool try_close_again(std::uint32_t seen)
+	{
 		for (;;) {
 			const bool free = !(seen & ~suspect);
 
@@ -256,7 +262,7 @@ private:
 	/* Returns true if a suspect was left meanwhile that nobody else settles. */
 	[[gnu::always_inline]] bool open()
 	{
-		return gate_.fetch_and(~closed, Order::acq_rel) == (closed | suspect);
+		return gate_.fetch_sub(closed, Order::acq_rel) == (closed | suspect);
 	}
 
 	void clear_status_if_empty()
@@ -303,7 +309,7 @@ private:
 			report(i * 64 + static_cast<unsigned>(__builtin_ctzll(bits)), change);
 	}
 
-	AtomicGate gate_{};
+	AtomicGate gate_{}; /* first: hooks.S does accept_exit() by itself */
 	AtomicWord word_[words]{};
 	AtomicWord *status_{};
 	Word status_mask_{};

@@ -3,7 +3,16 @@
 
 namespace corbel::irq {
 
-constinit rt::Atomic<VcpuTable *> current_table{};
+extern "C" constinit rt::Atomic<VcpuTable *> corbel_irq_current_table{};
+
+/* What hooks.S relies on. */
+void VcpuTable::check_layout()
+{
+	static_assert(offsetof(VcpuTable, mask_) == 0);
+	static_assert(offsetof(VcpuTable, slots_) == CORBEL_TABLE_SLOTS);
+	static_assert(sizeof(Slot) == 1U << CORBEL_TABLE_SLOT_SHIFT);
+	static_assert(offsetof(Slot, lapic) == 0 && offsetof(Slot, vcpu) == 8);
+}
 
 rt::Result<VcpuTable *> VcpuTable::make(u32 vcpus)
 {
@@ -18,7 +27,6 @@ rt::Result<VcpuTable *> VcpuTable::make(u32 vcpus)
 		return rt::Error::no_memory;
 	auto *table = static_cast<VcpuTable *>(memory);
 
-	table->shift_ = 64 - bits;
 	table->mask_ = static_cast<u32>(slots - 1);
 	return table;
 }

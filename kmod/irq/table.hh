@@ -3,15 +3,17 @@
  * table.hh - from a local APIC to its observed vCPU, for any CPU at any moment.
  *
  * The hooks fire for every VM of the host, so the miss must be as cheap as the
- * hit: one multiplication and, at a load of at most a half, seldom more than one
- * probe. Adding means publishing another table and freeing the old one after a
- * grace period; removing leaves the slot without a vCPU, so that it needs no
+ * hit: a shift, a mask and, at a load of at most a half, seldom more than one
+ * probe. The delivery hook does the lookup itself, in assembly, before it saves
+ * a register. Adding means publishing another table and freeing the old one after
+ * a grace period; removing leaves the slot without a vCPU, so that it needs no
  * memory.
  */
 #pragma once
 
 #include "../rt/atomic.hh"
 #include "../rt/result.hh"
+#include "layout.h"
 #include "vcpu.hh"
 
 namespace corbel::irq {
@@ -38,7 +40,7 @@ public:
 	[[gnu::always_inline]] ObservedVcpu *find(const kvm_lapic *lapic) const
 	{
 		for (u64 i = hash(lapic);; i++) {
-			const Slot &slot = slots_[i & mask_];
+			const Slot &slot = slots_[static_cast<u32>(i) & mask_];
 
 			if (slot.lapic == lapic)
 				return rt::atomic_load(&slot.vcpu, Order::acquire);
@@ -48,18 +50,23 @@ public:
 	}
 
 private:
-	[[gnu::always_inline]] u64 hash(const kvm_lapic *lapic) const
+	/* The slab has aligned them to their size; the bits above differ. */
+	[[gnu::always_inline]] static u64 hash(const kvm_lapic *lapic)
 	{
-		/* Fibonacci hashing; the slab gives addresses with zeros at the end. */
-		return reinterpret_cast<u64>(lapic) * 0x9e3779b97f4a7c15ULL >> shift_;
+		return reinterpret_cast<u64>(lapic) >> CORBEL_TABLE_SHIFT;
 	}
+	static void check_layout();
 
-	u32 shift_;
 	u32 mask_;
 	Slot slots_[];
 };
 
 /* The one in force; never nullptr while a hook is installed. */
-extern constinit rt::Atomic<VcpuTable *> current_table;
+extern "C" constinit rt::Atomic<VcpuTable *> corbel_irq_current_table;
+
+[[gnu::always_inline]] inline VcpuTable *current_table()
+{
+	return corbel_irq_current_table.load(Order::acquire);
+}
 
 } /* namespace corbel::irq */

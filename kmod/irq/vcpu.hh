@@ -11,6 +11,7 @@
 
 #include "../compat/kvm.h"
 #include "../rt/atomic.hh"
+#include "layout.h"
 #include "record.hh"
 
 namespace corbel::irq {
@@ -98,5 +99,8 @@ struct alignas(64) ObservedVcpu {
 		return rt::atomic_load(apicv_active, Order::relaxed);
 	}
 };
+
+static_assert(offsetof(ObservedVcpu, pending) == 0);
+static_assert(PendingRecord<>::suspect == CORBEL_GATE_SUSPECT);
 
 } /* namespace corbel::irq */

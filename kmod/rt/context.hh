@@ -27,7 +27,10 @@ class [[nodiscard]] IrqGuard {
 public:
 	[[gnu::always_inline]] IrqGuard()
 	{
-		asm volatile("pushfq; popq %0; cli" : "=rm"(flags_) : : "memory");
+		u64 flags;
+
+		asm volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+		flags_ = flags;
 	}
 	[[gnu::always_inline]] ~IrqGuard()
 	{
