@@ -377,12 +377,15 @@ CORBEL_EXPORT(corbel_area_writable);
 
 void corbel_area_make_readonly(struct corbel_area *area)
 {
-	corbel_vma(area)->vm_flags &= ~(VM_MAYWRITE | VM_MAYEXEC);
+	corbel_vma(area)->vm_flags &= ~VM_MAYWRITE;
 }
 CORBEL_EXPORT(corbel_area_make_readonly);
 
 int corbel_area_map(struct corbel_area *area, void *memory, u64 offset)
 {
+	if (corbel_vma(area)->vm_flags & VM_EXEC)
+		return -EINVAL;
+	corbel_vma(area)->vm_flags &= ~VM_MAYEXEC;
 	return remap_vmalloc_range(corbel_vma(area), memory, offset >> PAGE_SHIFT);
 }
 CORBEL_EXPORT(corbel_area_map);

@@ -128,9 +128,12 @@ u64 corbel_area_offset(const struct corbel_area *area); /* bytes */
 u64 corbel_area_length(const struct corbel_area *area); /* bytes */
 bool corbel_area_shared(const struct corbel_area *area);
 bool corbel_area_writable(const struct corbel_area *area);
-/* For good: mprotect cannot make it writable or executable later. */
+/* For good: mprotect cannot make it writable later. */
 void corbel_area_make_readonly(struct corbel_area *area);
-/* @memory: from corbel_alloc_mappable. 0 or a negated errno. */
+/*
+ * @memory: from corbel_alloc_mappable. 0 or a negated errno; -EINVAL: the mapping
+ * asks to be executable, which it can never be.
+ */
 int corbel_area_map(struct corbel_area *area, void *memory, u64 offset);
 
 /* ---- messages. Atomic ------------------------------------------------------ */
