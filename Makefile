@@ -10,6 +10,7 @@ kernel = $(shell readlink -f $(build)/kernel/current)
 
 # Parts follow one another; each is built with all CPUs.
 .NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
