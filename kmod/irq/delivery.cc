@@ -283,6 +283,26 @@ void settle(ObservedVcpu *vcpu)
 	(void)vcpu->pending.settle(vcpu->irr(), Reporter{vcpu, false});
 }
 
+namespace {
+
+void tell_resync(ObservedVcpu *vcpu)
+{
+	vcpu->observer->count_resync();
+	if (wants(vcpu, CORBEL_EVENT_RESYNC)) {
+		const rt::PreemptGuard guard;
+
+		emit(vcpu, CORBEL_EVENT_RESYNC, 0, 0, 0);
+	}
+}
+
+} /* namespace */
+
+void resync(ObservedVcpu *vcpu)
+{
+	settle(vcpu);
+	tell_resync(vcpu);
+}
+
 void reload(ObservedVcpu *vcpu)
 {
 	constexpr unsigned spins = 1000;
@@ -300,12 +320,7 @@ void reload(ObservedVcpu *vcpu)
 		else
 			corbel_rcu_synchronize();
 	}
-	vcpu->observer->count_resync();
-	if (wants(vcpu, CORBEL_EVENT_RESYNC)) {
-		const rt::PreemptGuard guard;
-
-		emit(vcpu, CORBEL_EVENT_RESYNC, 0, 0, 0);
-	}
+	tell_resync(vcpu);
 }
 
 void follow_posting(ObservedVcpu *vcpu)

@@ -33,6 +33,8 @@ void set_delivery_constants(const DeliveryConstants &constants);
 
 /* Drop what is stale and add what is missing. Any context but NMI. */
 void settle(ObservedVcpu *vcpu);
+/* The same because somebody asked for it: counted and told to the rings. */
+void resync(ObservedVcpu *vcpu);
 
 /*
  * Take the record from the IRR. Task context. Not to be called while the vCPU

@@ -83,7 +83,7 @@ void Observer::describe(corbel_irq_info *info)
 Result<void> Observer::read_vcpu(corbel_irq_vcpu *out)
 {
 	ObservedVcpu *vcpu = CORBEL_TRY(find(out->vcpu));
-	const bool resync = out->flags & CORBEL_IRQ_F_RESYNC;
+	const bool wants_resync = out->flags & CORBEL_IRQ_F_RESYNC;
 	const rt::MutexGuard guard(lock_);
 
 	*out = {};
@@ -100,8 +100,8 @@ Result<void> Observer::read_vcpu(corbel_irq_vcpu *out)
 	} else {
 		if (hooked_)
 			follow_posting(vcpu);
-		if (resync && !vcpu->sampled.load(Order::acquire))
-			settle(vcpu);
+		if (wants_resync && !vcpu->sampled.load(Order::acquire))
+			resync(vcpu);
 		read_both(vcpu, out);
 		out->residency = corbel_vcpu_residency(vcpu->vcpu);
 	}

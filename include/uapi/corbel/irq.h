@@ -79,7 +79,8 @@ struct corbel_irq_line {
  * @ended: out: 1 once the VM has ended
  * @checking: out: 1 while CORBEL_IRQ_CHECK_ON is in force
  * @vm_id: out: number of the attachment
- * @resyncs: out: how often a whole record was taken anew from the IRR
+ * @resyncs: out: how often a record was held against the IRR: at the start, after
+ *           KVM_SET_LAPIC and APIC resets, and by CORBEL_IRQ_F_RESYNC
  */
 struct corbel_irq_info {
 	__u32 size;
@@ -95,7 +96,11 @@ struct corbel_irq_info {
 };
 
 /* corbel_irq_vcpu.flags */
-#define CORBEL_IRQ_F_RESYNC (1U << 0) /* take the record from the IRR first */
+/*
+ * First drop from the record what is found stale and add what the IRR has and the
+ * record lacks. While all hooks are there this finds nothing.
+ */
+#define CORBEL_IRQ_F_RESYNC (1U << 0)
 
 /**
  * struct corbel_irq_vcpu - one vCPU: record, truth and totals
