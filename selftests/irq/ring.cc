@@ -69,6 +69,7 @@ void carry_every_event()
 	}
 	CHECK_EQ(ring.lost(), 0u, "the ring was large enough");
 	CHECK_EQ(ring.unread(), 0u, "all is read");
+	unsigned corrections = 0;
 	for (unsigned i = 0; i < 2; i++) {
 		auto vectors = irq_vectors(observed.irq.get(), i);
 
@@ -78,11 +79,21 @@ void carry_every_event()
 			for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 				CHECK_EQ(count.accepted[path], vectors[v].accepted[path],
 					"vCPU {} vector {:#x} path {}: ring and counts", i, v, path);
-			CHECK_EQ(count.coalesced, vectors[v].coalesced, "vCPU {} vector {:#x}: coalesced", i, v);
 			CHECK_EQ(count.injected, vectors[v].injected, "vCPU {} vector {:#x}: injected", i, v);
-			CHECK_EQ(pending[i][v], 0, "vCPU {} vector {:#x}: accepted and not injected", i, v);
+			/*
+			 * Whether a delivery was coalesced can turn out later to have
+			 * been misjudged. Then the count is put right, but what is in
+			 * the ring stays: by so many the events must be off.
+			 */
+			CHECK(count.coalesced >= vectors[v].coalesced, "vCPU {} vector {:#x}: coalesced {}, count {}", i, v,
+				count.coalesced, vectors[v].coalesced);
+			auto corrected = static_cast<int>(count.coalesced - vectors[v].coalesced);
+			CHECK_EQ(pending[i][v], -corrected, "vCPU {} vector {:#x}: accepted and not injected", i, v);
+			corrections += corrected;
 		}
 	}
+	comment("{} events, {} later judged otherwise", ring.consumed, corrections);
+	CHECK(corrections * 100 <= ring.consumed, "{} of {} events misjudged", corrections, ring.consumed);
 }
 
 /* produced = consumed + unread + lost, with a ring that is far too small. */

@@ -60,6 +60,7 @@ void write_irr()
 	wait_idle(vm);
 	CHECK_EQ(vm.handled_total(), 2u, "what was removed is not");
 	check_record_is_irr(irq, 1);
+	check_ledger(irq, 1);
 	check_no_entry_was_short(irq);
 }
 
@@ -81,6 +82,7 @@ void write_irr_under_load()
 	wait_idle(vm);
 	check_record_is_irr(irq, 2);
 	check_record_is_lapic(observed, 0);
+	check_ledger(irq, 2);
 	check_no_entry_was_short(irq);
 }
 
@@ -115,6 +117,7 @@ void disable_in_hardware()
 	vm.wait("it is handled", [&] { return vm.handled(0, 0x68) == 1; });
 	wait_idle(vm);
 	check_record_is_irr(irq, 1);
+	check_ledger(irq, 1);
 	check_no_entry_was_short(irq);
 }
 
@@ -139,6 +142,7 @@ void reset_by_init()
 	CHECK(vm.send_msi(1, 0x51) <= 0, "a vCPU after INIT took an interrupt");
 	check_record_is_lapic(observed, 1);
 	CHECK_EQ(observed.read(1).pending, 0u, "pending after INIT");
+	check_ledger(irq, 2);
 	check_no_entry_was_short(irq);
 }
 
@@ -171,6 +175,7 @@ void pass_extint()
 	wait_idle(vm);
 	check_record_is_irr(irq, 1);
 	CHECK_EQ(observed.read(0).injected, 22u, "injected");
+	check_ledger(irq, 1);
 	check_no_entry_was_short(irq);
 	CHECK_EQ(irq_check(irq).extra, 0u, "VM entries with a vector that was not there");
 }

@@ -110,18 +110,19 @@ void outlive_vm()
 	std::optional<guest_vm> vm(std::in_place, 3);
 	unique_fd attachment = attach(device.get(), vm->fd());
 	unique_fd irq = open_irq(attachment.get());
-	status_page page(irq.get());
+	std::optional<status_page> page(std::in_place, irq.get());
 
 	CHECK_EQ(vm->send_msi(1, 0x44), 1, "MSI");
-	CHECK_EQ(__u64{page.line(0)->pending}, 2u, "before the end");
+	CHECK_EQ(__u64{page->line(0)->pending}, 2u, "before the end");
 	vm.reset();
 	wait_until("the observer sees the end", [&] { return irq_info(irq.get()).ended; });
-	CHECK_EQ(__u64{page.line(0)->reserved[0]}, 0u, "after the end");
+	CHECK_EQ(__u64{page->line(0)->reserved[0]}, 0u, "after the end");
 	irq.reset();
 	attachment.reset();
+	CHECK_EQ(__u64{page->line(0)->reserved[0]}, 0u, "after all descriptors were closed");
+	comment("pending after the VM's end: {:#x}", __u64{page->line(0)->pending});
+	page.reset();
 	wait_until("the attachment is gone", [&] { return query(device.get()).nr_vms == 0; });
-	volatile __u64 pending = page.line(0)->pending;
-	comment("pending after the VM's end: {:#x}", __u64{pending});
 }
 
 /* Running vCPUs: the status is right again each time all is quiet. */

@@ -49,9 +49,8 @@ void check_record_is_irr(int irq, unsigned vcpus);
 void check_record_is_lapic(observed_vm &observed, unsigned index);
 
 /*
- * The ledger of each vector of each vCPU is balanced: accepted = injected +
- * coalesced + dropped + pending. Only while all is quiet, and not where the
- * IRR was written past the observer (KVM_SET_LAPIC, INIT).
+ * The ledger of each vector of each vCPU is balanced: accepted + restored =
+ * injected - extint + coalesced + dropped + pending. Only while all is quiet.
  */
 void check_ledger(int irq, unsigned vcpus);
 
