@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "command_line.hh"
 
+#include "options.hh"
+
 #include <corbel/version.h>
 
 #include <algorithm>
@@ -83,15 +85,17 @@ ExitCode run(int argc, const char *const *argv)
 						   std::string(group_summary(verb->group)));
 			group->require_subcommand(1);
 		}
-		auto *sub = group->add_subcommand(std::string(verb->name),
-						  std::string(verb->summary));
+		auto *sub =
+			group->add_subcommand(std::string(verb->name), std::string(verb->summary));
 		sub->footer(footer_of(*verb));
-		sub->callback([&chosen, action = verb->declare(*sub)] { chosen = action; });
+		OptionSet set(*sub);
+		sub->callback([&chosen, action = verb->declare(set)] { chosen = action; });
 	}
 
 	if (auto word = unknown_word({argv, static_cast<std::size_t>(argc)}); !word.empty()) {
-		fmt::print(stderr, "corbel: There is no verb '{}': `corbel --help` shows those "
-				   "there are.\n",
+		fmt::print(stderr,
+			   "corbel: There is no verb '{}': `corbel --help` shows those "
+			   "there are.\n",
 			   word);
 		return ExitCode::usage;
 	}

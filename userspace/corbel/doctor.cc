@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "doctor/checks.hh"
+#include "options.hh"
 #include "verb.hh"
 
 #include <sys/utsname.h>
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -31,19 +31,20 @@ ExitCode examine(const Options &options)
 	check_modules(host, options.modules, findings);
 	check_module_answers(host, Device::open(), findings);
 
-	fmt::print("{}", options.json ? dump(json_of(findings), 2) + "\n" : show_findings(findings));
+	fmt::print("{}",
+		   options.json ? dump(json_of(findings), 2) + "\n" : show_findings(findings));
 	return count_of(findings, Severity::problem) ? ExitCode::failure : ExitCode::ok;
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
-	app.add_option("--modules", options->modules,
-		       "Folder of corbel.ko and corbel_irq.ko; by default next to this tool, in "
-		       "../modules of it, and below /lib/modules")
-		->type_name("DIR");
-	app.add_flag("--json", options->json, "One JSON object instead of text");
+	set.text(
+		"--modules", options->modules, "DIR",
+		"Folder of corbel.ko and corbel_irq.ko; by default next to this tool, in ../modules "
+		"of it, and below /lib/modules");
+	set.flag("--json", options->json, "One JSON object instead of text");
 	return [options] { return examine(*options); };
 }
 

@@ -105,8 +105,7 @@ void EventWriter::append_json(std::string &to, const corbel_event &event,
 {
 	auto out = std::back_inserter(to);
 
-	fmt::format_to(out,
-		       R"({{"type":"{}","seq":{},"time_ns":{},"tsc_ticks":{},"vcpu":{})",
+	fmt::format_to(out, R"({{"type":"{}","seq":{},"time_ns":{},"tsc_ticks":{},"vcpu":{})",
 		       name_of_event(event.type), event.seq, time_ns, event.tsc, event.vcpu);
 	if (has_vector(event.type))
 		fmt::format_to(out, R"(,"vector":{})", event.vector);

@@ -17,8 +17,7 @@ enum class EventFormat { json, csv };
 class EventWriter {
 public:
 	EventWriter(EventFormat format, std::uint32_t tsc_khz) : format_(format), tsc_khz_(tsc_khz)
-	{
-	}
+	{}
 
 	/* The first line, for formats that have one. */
 	void begin(std::string &to) const;

@@ -17,8 +17,8 @@ namespace {
  * them apart: attaching to what is attached gives the same number again, and an
  * attachment that was made by asking ends at once.
  */
-std::optional<std::uint64_t> ask_for_id(const Device &device, const Inventory &inventory,
-					pid_t pid, int fd)
+std::optional<std::uint64_t> ask_for_id(const Device &device, const Inventory &inventory, pid_t pid,
+					int fd)
 {
 	auto borrowed = borrow_descriptor(pid, fd);
 
@@ -53,9 +53,8 @@ void match(const Device &device, Inventory &inventory)
 bool is_listed(const Inventory &inventory, std::uint64_t vm_id)
 {
 	return std::ranges::any_of(inventory.guests, [&](const ListedGuest &listed) {
-		return std::ranges::any_of(listed.vms, [&](const ListedVm &vm) {
-			return vm.vm_id == vm_id;
-		});
+		return std::ranges::any_of(listed.vms,
+					   [&](const ListedVm &vm) { return vm.vm_id == vm_id; });
 	});
 }
 
@@ -67,8 +66,6 @@ std::string show_attachment(const corbel_vm_info &info)
 		text += " pinned";
 	if (info.features & CORBEL_FEATURE_IRQ)
 		text += " irq";
-	if (info.state != CORBEL_VM_LIVE)
-		text += " ended";
 	return text;
 }
 
@@ -119,10 +116,10 @@ Json json_of(const Inventory &inventory)
 			   {"vms", Json::array()}};
 
 		for (const auto &vm : vms)
-			entry["vms"].push_back({{"fd", vm.fd},
-						{"attached", vm.vm_id.has_value()},
-						{"vm_id", vm.vm_id ? Json(*vm.vm_id) :
-								     Json(nullptr)}});
+			entry["vms"].push_back(
+				{{"fd", vm.fd},
+				 {"attached", vm.vm_id.has_value()},
+				 {"vm_id", vm.vm_id ? Json(*vm.vm_id) : Json(nullptr)}});
 		json["guests"].push_back(std::move(entry));
 	}
 	for (const auto &attachment : inventory.attachments)
@@ -152,14 +149,14 @@ std::string show_inventory(const Inventory &inventory)
 
 			/* /proc does not say which VM a vCPU belongs to. */
 			if (vms.size() > 1)
-				vcpus = info ? fmt::format("{}", info->nr_vcpus) :
-					       fmt::format("{} in all", guest.vcpus);
+				vcpus = info ? fmt::format("{}", info->nr_vcpus)
+					     : fmt::format("{} in all", guest.vcpus);
 			table.add({fmt::format("{}", guest.pid), printable(guest.name),
 				   printable(guest.process), vcpus,
 				   fmt::format("{}:{}", guest.pid, vm.fd),
-				   info			? show_attachment(*info) :
-				   inventory.no_module	? "unknown" :
-							  "no"});
+				   info			 ? show_attachment(*info)
+				   : inventory.no_module ? "unknown"
+							 : "no"});
 		}
 	if (inventory.guests.empty())
 		text = "No process here runs a KVM guest.\n";
@@ -169,9 +166,13 @@ std::string show_inventory(const Inventory &inventory)
 
 	for (const auto &info : inventory.attachments)
 		if (!is_listed(inventory, info.vm_id))
-			text += fmt::format("{}, {}: its process is not visible here\n",
-					    show_attachment(info),
-					    show_number_of(info.nr_vcpus, "vCPU"));
+			text += fmt::format(
+				"{}, {}: {}\n", show_attachment(info),
+				show_number_of(info.nr_vcpus, "vCPU"),
+				info.state == CORBEL_VM_LIVE
+					? "its process is not visible here"
+					: "the VM has ended, descriptors of it are still "
+					  "open");
 	return text;
 }
 

@@ -82,8 +82,8 @@ Json json_of(const corbel_vm_info &info)
 Json json_of(const Activity &activity)
 {
 	Json json{
-		{"interval_ns", activity.interval.count() > 0 ? Json(activity.interval.count()) :
-								Json(nullptr)},
+		{"interval_ns",
+		 activity.interval.count() > 0 ? Json(activity.interval.count()) : Json(nullptr)},
 		{"vm_ended", activity.info.ended != 0},
 		{"nr_vcpus", activity.info.nr_vcpus},
 		{"resyncs", activity.info.resyncs},

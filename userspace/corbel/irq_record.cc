@@ -7,11 +7,11 @@
  * line (JSON), and in the exit code.
  */
 #include "event_text.hh"
+#include "options.hh"
 #include "output_file.hh"
 #include "quantity.hh"
 #include "session.hh"
 #include "table.hh"
-#include "target_option.hh"
 #include "verb.hh"
 #include "wakeup.hh"
 
@@ -22,7 +22,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -46,10 +45,11 @@ struct Options {
 class Progress {
 public:
 	explicit Progress(bool quiet)
-		: quiet_(quiet), in_place_(::isatty(STDERR_FILENO) == 1),
-		  step_(in_place_ ? 1 : 10), next_(Clock::now() + step_)
-	{
-	}
+		: quiet_(quiet),
+		  in_place_(::isatty(STDERR_FILENO) == 1),
+		  step_(in_place_ ? 1 : 10),
+		  next_(Clock::now() + step_)
+	{}
 
 	[[nodiscard]] Clock::time_point next() const { return next_; }
 
@@ -60,9 +60,9 @@ public:
 		next_ = Clock::now() + step_;
 		if (quiet_)
 			return;
-		fmt::print(stderr, "{}{} written, {} lost{}", in_place_ ? "\r" : "corbel: ",
-			   show_number_of(totals.read, "record"), totals.lost,
-			   in_place_ ? "\x1b[K" : " so far\n");
+		fmt::print(stderr, "{}{} written, {} lost{}",
+			   in_place_ ? "\r" : "corbel: ", show_number_of(totals.read, "record"),
+			   totals.lost, in_place_ ? "\x1b[K" : " so far\n");
 		shown_ = true;
 	}
 
@@ -226,10 +226,10 @@ Result<ExitCode> record(const Options &options)
 			  EventWriter(json ? EventFormat::json : EventFormat::csv, info.tsc_khz));
 	Progress progress(options.quiet);
 	auto start = Clock::now();
-	auto deadline = options.duration_s > 0 ?
-				start + std::chrono::duration_cast<Clock::duration>(
-						std::chrono::duration<double>(options.duration_s)) :
-				Clock::time_point::max();
+	auto deadline = options.duration_s > 0
+				? start + std::chrono::duration_cast<Clock::duration>(
+						  std::chrono::duration<double>(options.duration_s))
+				: Clock::time_point::max();
 
 	auto ending = recorder.run(waiter, progress, deadline);
 	progress.finish();
@@ -245,33 +245,26 @@ Result<ExitCode> record(const Options &options)
 	return summary.lost && !options.allow_loss ? ExitCode::partial : ExitCode::ok;
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
-	add_target(app, options->target)->required();
-	app.add_option("-o,--output", options->output, "File, or - for standard output (default)")
-		->type_name("FILE");
-	app.add_option("--duration", options->duration_s, "End after so many seconds")
-		->type_name("S")
-		->check(CLI::Range(0.001, 1e9));
-	app.add_option("--order", options->order,
-		       "The ring holds 2^N records of 32 bytes, 2^16 by default")
-		->type_name("N")
-		->check(CLI::Range(CORBEL_RING_MIN_ORDER, CORBEL_RING_MAX_ORDER));
-	app.add_option("--events", options->events,
-		       std::string("Kinds of events, all by default: ") + all_events)
-		->type_name("LIST")
-		->check([](const std::string &list) {
-			auto mask = parse_events(list);
-
-			return mask ? std::string() : mask.error().sentence;
-		});
-	app.add_option("--format", options->format, "json (a line each, default) or csv")
-		->type_name("NAME")
-		->check(CLI::IsMember({"json", "csv"}));
-	app.add_flag("--allow-loss", options->allow_loss, "Lost records are no partial result");
-	app.add_flag("--quiet", options->quiet, "No progress on stderr, only the totals");
+	set.target(options->target);
+	set.text("-o,--output", options->output, "FILE",
+		 "File, or - for standard output (default)");
+	set.number("--duration", options->duration_s, 0.001, 1e9, "S", "End after so many seconds");
+	set.number("--order", options->order, CORBEL_RING_MIN_ORDER, CORBEL_RING_MAX_ORDER, "N",
+		   "The ring holds 2^N records of 32 bytes, 2^16 by default");
+	set.text("--events", options->events, "LIST",
+		 std::string("Kinds of events, all by default: ") + all_events,
+		 [](const std::string &list) -> Result<void> {
+			 CORBEL_EXPECT(parse_events(list));
+			 return {};
+		 });
+	set.choice("--format", options->format, {"json", "csv"}, "NAME",
+		   "json (a line each, default) or csv");
+	set.flag("--allow-loss", options->allow_loss, "Lost records are no partial result");
+	set.flag("--quiet", options->quiet, "No progress on stderr, only the totals");
 	return [options] {
 		auto code = record(*options);
 

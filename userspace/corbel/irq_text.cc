@@ -194,25 +194,24 @@ std::vector<Line> show_activity(const Activity &activity, std::string_view headl
 	/* Titles, a blank line and two lines that tell of rows left out. */
 	auto used = lines.size() + 5;
 	auto free = room.height > used ? room.height - used : 0;
-	auto for_vectors = std::min(vectors.size(), std::max(free / 2, free - std::min(
-				free, activity.vcpus.size())));
+	auto for_vectors = std::min(
+		vectors.size(), std::max(free / 2, free - std::min(free, activity.vcpus.size())));
 	auto vcpus = busiest(activity.vcpus, free - for_vectors);
 
 	append_table(lines, vcpu_table(activity, vcpus), room.width);
 	if (vcpus.size() < activity.vcpus.size())
-		lines.push_back({fit(fmt::format("... {} quieter not shown",
-						 show_number_of(activity.vcpus.size() -
-									vcpus.size(),
-								"vCPU")),
-				     room.width)});
+		lines.push_back({fit(
+			fmt::format("... {} quieter not shown",
+				    show_number_of(activity.vcpus.size() - vcpus.size(), "vCPU")),
+			room.width)});
 	lines.push_back({});
 	append_table(lines, vector_table(activity, std::span(vectors).first(for_vectors)),
 		     room.width);
 	if (for_vectors < vectors.size())
-		lines.push_back({fit(fmt::format("... {} quieter not shown",
-						 show_number_of(vectors.size() - for_vectors,
-								"vector")),
-				     room.width)});
+		lines.push_back(
+			{fit(fmt::format("... {} quieter not shown",
+					 show_number_of(vectors.size() - for_vectors, "vector")),
+			     room.width)});
 	return lines;
 }
 

@@ -8,21 +8,21 @@
  */
 #include "irq_json.hh"
 #include "irq_text.hh"
+#include "options.hh"
 #include "quantity.hh"
 #include "session.hh"
-#include "target_option.hh"
 #include "terminal.hh"
 #include "verb.hh"
 #include "wakeup.hh"
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -44,7 +44,8 @@ struct Options {
 class Screen {
 public:
 	Screen(const Options &options, std::string label)
-		: json_(options.json), label_(std::move(label)),
+		: json_(options.json),
+		  label_(std::move(label)),
 		  lasting_(!options.json && !options.once && ::isatty(STDOUT_FILENO) == 1)
 	{
 		if (lasting_)
@@ -71,8 +72,7 @@ public:
 					    show_number_of(activity.info.nr_vcpus, "vCPU"), now,
 					    seconds, lasting_ ? "  (q ends)" : "");
 		if (terminal_)
-			return terminal_->draw(
-				show_activity(activity, headline, Terminal::size()));
+			return terminal_->draw(show_activity(activity, headline, Terminal::size()));
 		return put_text(show_activity(activity, headline));
 	}
 
@@ -85,8 +85,11 @@ public:
 		if (json_)
 			return put_json({{"event", "vm_ended"}, {"time", now}}, totals);
 		Room room;
-		if (lasting_)
-			room.width = Terminal::size().width;
+		/* A screenful, with the prompt below it, so that no line scrolls off. */
+		if (lasting_) {
+			room = Terminal::size();
+			room.height -= std::min<std::size_t>(room.height, 2);
+		}
 		return put_text(show_activity(
 			totals, fmt::format("{}: VM ended at {}, totals:", printable(label_), now),
 			room));
@@ -127,8 +130,7 @@ class Pacer {
 public:
 	Pacer(Waiter waiter, const Irq &irq, int process)
 		: waiter_(std::move(waiter)), irq_(irq), process_(process)
-	{
-	}
+	{}
 
 	[[nodiscard]] Result<Pause> pause_until(Clock::time_point moment, Screen &screen,
 						const Activity *shown)
@@ -190,8 +192,8 @@ Result<void> watch(const Options &options)
 	auto moment = Clock::now() + (screen.live() ? std::min(first, interval) : interval);
 
 	for (std::uint64_t done = 0; frames == 0 || done < frames; done++) {
-		auto pause = CORBEL_EXPECT(
-			pacer.pause_until(moment, screen, shown ? &*shown : nullptr));
+		auto pause =
+			CORBEL_EXPECT(pacer.pause_until(moment, screen, shown ? &*shown : nullptr));
 		if (pause == Pause::quit)
 			return {};
 
@@ -210,19 +212,16 @@ Result<void> watch(const Options &options)
 	return {};
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
-	add_target(app, options->target)->required();
-	app.add_option("--interval", options->interval_s, "Seconds between frames, 2 by default")
-		->type_name("S")
-		->check(CLI::Range(0.05, 3600.0));
-	app.add_option("--count", options->count, "End after so many frames")
-		->type_name("N")
-		->check(CLI::PositiveNumber);
-	app.add_flag("--once", options->once, "One frame, after one interval");
-	app.add_flag("--json", options->json, "One JSON object a line instead of text");
+	set.target(options->target);
+	set.number("--interval", options->interval_s, 0.05, 3600, "S",
+		   "Seconds between frames, 2 by default");
+	set.count("--count", options->count, "N", "End after so many frames");
+	set.flag("--once", options->once, "One frame, after one interval");
+	set.flag("--json", options->json, "One JSON object a line instead of text");
 	return [options] {
 		auto watched = watch(*options);
 

@@ -26,8 +26,7 @@ public:
 private:
 	OutputFile(ScopedFd owned, int fd, std::string name)
 		: owned_(std::move(owned)), fd_(fd), name_(std::move(name))
-	{
-	}
+	{}
 
 	ScopedFd owned_;
 	int fd_;

@@ -23,8 +23,8 @@ Result<VcpuSample> sample_vcpu(const Irq &irq, std::uint32_t index, const VcpuSa
 {
 	VcpuSample sample{.state = CORBEL_EXPECT(irq.vcpu(index)),
 			  .vectors = CORBEL_EXPECT(irq.vectors(index)),
-			  .latencies = CORBEL_EXPECT(
-				  read_latencies(irq, index, CORBEL_IRQ_ALL_VECTORS)),
+			  .latencies =
+				  CORBEL_EXPECT(read_latencies(irq, index, CORBEL_IRQ_ALL_VECTORS)),
 			  .by_vector = {}};
 
 	for (unsigned vector = 0; vector < sample.vectors.size(); vector++) {

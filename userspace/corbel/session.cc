@@ -62,13 +62,12 @@ Result<Session> open_session(const Device &device, std::string_view text)
 	auto choice = CORBEL_EXPECT(find_choice(target));
 	auto process = CORBEL_EXPECT(open_process(choice.guest.pid));
 	/* Borrowed for the call only: held longer it would keep a dead VM alive. */
-	auto vm = CORBEL_EXPECT(device.attach(
-		CORBEL_EXPECT(borrow_descriptor(choice.guest.pid, choice.vm_fd))));
+	auto vm = CORBEL_EXPECT(
+		device.attach(CORBEL_EXPECT(borrow_descriptor(choice.guest.pid, choice.vm_fd))));
 	auto info = CORBEL_EXPECT(vm.info());
 	bool attached_before = info.pinned != 0 || info.nr_fds > 1;
 
-	return Session{std::move(vm), info, choice.guest.name, attached_before,
-		       std::move(process)};
+	return Session{std::move(vm), info, choice.guest.name, attached_before, std::move(process)};
 }
 
 } /* namespace corbel::cli */

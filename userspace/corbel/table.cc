@@ -37,8 +37,7 @@ std::string printable(std::string_view text)
 {
 	std::string safe(text);
 
-	std::ranges::replace_if(
-		safe, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+	std::ranges::replace_if(safe, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
 	return safe;
 }
 

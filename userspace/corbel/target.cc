@@ -49,8 +49,8 @@ Result<Target> parse_target(std::string_view text)
 	if (text.starts_with(by_name) && text.size() > by_name.size())
 		return TargetName{std::string(text.substr(by_name.size()))};
 	if (text.starts_with(by_id))
-		return TargetAttachment{CORBEL_EXPECT(number_from<std::uint64_t>(
-			text.substr(by_id.size()), "an attachment"))};
+		return TargetAttachment{CORBEL_EXPECT(
+			number_from<std::uint64_t>(text.substr(by_id.size()), "an attachment"))};
 
 	auto colon = text.find(':');
 	auto pid = text.substr(0, colon);
@@ -95,10 +95,10 @@ Result<Choice> choose_vm(const Guest &guest, std::optional<int> vm_fd)
 	if (!vm_fd && guest.vm_fds.size() == 1)
 		return Choice{guest, guest.vm_fds.front()};
 	if (!vm_fd)
-		return failure(ENOTUNIQ, fmt::format("Process {} ('{}') runs {} virtual machines: "
-						     "give one of {}.",
-						     guest.pid, guest.name, guest.vm_fds.size(),
-						     all));
+		return failure(ENOTUNIQ,
+			       fmt::format("Process {} ('{}') runs {} virtual machines: "
+					   "give one of {}.",
+					   guest.pid, guest.name, guest.vm_fds.size(), all));
 	if (std::ranges::find(guest.vm_fds, *vm_fd) == guest.vm_fds.end())
 		return failure(ENOENT, fmt::format("Descriptor {} of process {} ('{}') is not a "
 						   "virtual machine: give {}.",

@@ -13,11 +13,9 @@
 #include <span>
 #include <string_view>
 
-namespace CLI {
-class App;
-}
-
 namespace corbel::cli {
+
+class OptionSet;
 
 enum class ExitCode : int {
 	ok = 0,
@@ -33,8 +31,8 @@ struct Verb {
 	std::string_view examples; /* one a line: command, two spaces or more, meaning */
 	std::string_view exit_codes; /* sentences on what is not the same for every verb */
 
-	/* Adds the options to @app; what it returns is run once they are parsed. */
-	std::function<ExitCode()> (*declare)(CLI::App &app);
+	/* Adds the options to @set; what it returns is run once they are parsed. */
+	std::function<ExitCode()> (*declare)(OptionSet &set);
 };
 
 extern const Verb doctor_verb;

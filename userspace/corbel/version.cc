@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
+#include "options.hh"
 #include "verb.hh"
 
 #include <libcorbel/device.hh>
@@ -8,7 +9,6 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -55,11 +55,11 @@ ExitCode show_versions(bool as_json)
 	return ExitCode::ok;
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto json = std::make_shared<bool>(false);
 
-	app.add_flag("--json", *json, "One JSON object instead of text");
+	set.flag("--json", *json, "One JSON object instead of text");
 	return [json] { return show_versions(*json); };
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
+#include "options.hh"
 #include "quantity.hh"
 #include "session.hh"
 #include "table.hh"
-#include "target_option.hh"
 #include "verb.hh"
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -48,12 +47,12 @@ Result<void> attach(const Options &options)
 	return {};
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
-	add_target(app, options->target)->required();
-	app.add_flag("--json", options->json, "One JSON object instead of text");
+	set.target(options->target);
+	set.flag("--json", options->json, "One JSON object instead of text");
 	return [options] {
 		auto done = attach(*options);
 

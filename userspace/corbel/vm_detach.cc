@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
+#include "options.hh"
 #include "quantity.hh"
 #include "session.hh"
 #include "table.hh"
-#include "target_option.hh"
 #include "verb.hh"
 
 #include <cerrno>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -25,9 +24,9 @@ struct Options {
 Result<void> detach(const Options &options)
 {
 	auto device = CORBEL_EXPECT(Device::open());
-	auto session = CORBEL_EXPECT(open_session(
-		device, options.target.empty() ? fmt::format("id:{}", options.vm_id) :
-						 options.target));
+	auto session = CORBEL_EXPECT(
+		open_session(device, options.target.empty() ? fmt::format("id:{}", options.vm_id)
+							    : options.target));
 
 	if (!session.info.pinned)
 		return failure(ENOENT,
@@ -52,15 +51,12 @@ Result<void> detach(const Options &options)
 	return {};
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
-	auto *what = app.add_option_group("what");
 
-	add_target(*what, options->target);
-	what->add_option("--id", options->vm_id, "Number of the attachment")->type_name("N");
-	what->require_option(1);
-	app.add_flag("--json", options->json, "One JSON object instead of text");
+	set.target_or_id(options->target, options->vm_id);
+	set.flag("--json", options->json, "One JSON object instead of text");
 	return [options] {
 		auto done = detach(*options);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inventory.hh"
+#include "options.hh"
 #include "quantity.hh"
 #include "verb.hh"
 
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace corbel::cli {
@@ -19,24 +19,26 @@ ExitCode list(bool as_json)
 
 	if (!inventory)
 		return report(inventory.error());
-	fmt::print("{}", as_json ? dump(json_of(*inventory), 2) + "\n" : show_inventory(*inventory));
+	fmt::print("{}",
+		   as_json ? dump(json_of(*inventory), 2) + "\n" : show_inventory(*inventory));
 	if (inventory->unreadable)
-		fmt::print(stderr, "corbel: {} did not show their descriptors and may run guests "
-				   "too: run this as root.\n",
-			   inventory->unreadable == 1 ?
-				   "1 process" :
-				   fmt::format("{} processes", inventory->unreadable));
+		fmt::print(stderr,
+			   "corbel: {} did not show their descriptors and may run guests "
+			   "too: run this as root.\n",
+			   inventory->unreadable == 1
+				   ? "1 process"
+				   : fmt::format("{} processes", inventory->unreadable));
 	if (inventory->no_module)
 		fmt::print(stderr, "corbel: It is not known which guests are attached. {}\n",
 			   inventory->no_module->sentence);
 	return inventory->complete() ? ExitCode::ok : ExitCode::partial;
 }
 
-std::function<ExitCode()> declare(CLI::App &app)
+std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto json = std::make_shared<bool>(false);
 
-	app.add_flag("--json", *json, "One JSON object instead of text");
+	set.flag("--json", *json, "One JSON object instead of text");
 	return [json] { return list(*json); };
 }
 

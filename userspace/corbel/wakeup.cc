@@ -51,7 +51,8 @@ Result<Waiter> Waiter::make(bool keys)
 	for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP})
 		sigaddset(&set, number);
 	if (int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr))
-		return failure(error, "Signals cannot be held back: " + describe_errno(error) + ".");
+		return failure(error,
+			       "Signals cannot be held back: " + describe_errno(error) + ".");
 
 	ScopedFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 	if (!signals)

@@ -61,12 +61,13 @@ Result<ModuleIdentity> shake_hands(int fd)
 	ModuleIdentity module{hello.abi_major, hello.abi_minor, text_of(hello.version),
 			      text_of(hello.release), text_of(hello.srcversion)};
 	if (ret == -EPROTO)
-		return failure(EPROTO,
-			       fmt::format("This tool is {} (ABI {}.{}) and the loaded module is {} "
-					   "(ABI {}.{}), which do not fit: load the module that "
-					   "belongs to the tool, or use the tool of the module.",
-					   CORBEL_VERSION, CORBEL_ABI_MAJOR, CORBEL_ABI_MINOR,
-					   module.version, module.abi_major, module.abi_minor));
+		return failure(
+			EPROTO,
+			fmt::format("This tool is {} (ABI {}.{}) and the loaded module is {} "
+				    "(ABI {}.{}), which do not fit: load the module that "
+				    "belongs to the tool, or use the tool of the module.",
+				    CORBEL_VERSION, CORBEL_ABI_MAJOR, CORBEL_ABI_MINOR,
+				    module.version, module.abi_major, module.abi_minor));
 	if (ret == -ENOTTY)
 		return failure(ENOTTY, fmt::format("{} does not know the version handshake, so "
 						   "something else than corbel.ko owns it: look "

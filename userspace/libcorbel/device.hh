@@ -43,8 +43,7 @@ public:
 
 private:
 	Device(ScopedFd fd, ModuleIdentity module) : fd_(std::move(fd)), module_(std::move(module))
-	{
-	}
+	{}
 
 	ScopedFd fd_;
 	ModuleIdentity module_;

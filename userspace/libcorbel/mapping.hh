@@ -26,8 +26,7 @@ public:
 
 	Mapping(Mapping &&other) noexcept
 		: data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0))
-	{
-	}
+	{}
 	Mapping &operator=(Mapping &&other) noexcept
 	{
 		std::swap(data_, other.data_);

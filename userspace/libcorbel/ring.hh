@@ -42,10 +42,11 @@ public:
 
 private:
 	Ring(ScopedFd fd, Mapping control, Mapping data, RingReader reader)
-		: fd_(std::move(fd)), control_(std::move(control)), data_(std::move(data)),
+		: fd_(std::move(fd)),
+		  control_(std::move(control)),
+		  data_(std::move(data)),
 		  reader_(reader)
-	{
-	}
+	{}
 
 	ScopedFd fd_;
 	Mapping control_;

@@ -27,9 +27,9 @@ Result<void> Vm::set_pin(std::uint32_t flags) const
 		return failure(ESTALE, "The virtual machine has ended, so its attachment cannot "
 				       "be kept any longer.");
 	if (ret < 0)
-		return failure(-ret, fmt::format("Attachment {} cannot be {}: {}.", vm_id_,
-						 flags ? "pinned" : "unpinned",
-						 describe_errno(-ret)));
+		return failure(-ret,
+			       fmt::format("Attachment {} cannot be {}: {}.", vm_id_,
+					   flags ? "pinned" : "unpinned", describe_errno(-ret)));
 	return {};
 }
 

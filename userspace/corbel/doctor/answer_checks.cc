@@ -22,6 +22,8 @@ const char *name_of_kind(std::uint32_t kind)
 		return "offset";
 	case CORBEL_HOOK_NOTIFIER:
 		return "notifier";
+	case CORBEL_HOOK_SYMBOL:
+		return "symbol";
 	default:
 		return "hook";
 	}
@@ -33,13 +35,13 @@ Finding check_version(const Host &host, const ModuleIdentity &module)
 				module.abi_major, module.abi_minor);
 
 	if (module.release != host.release)
-		return problem("version",
-			       fmt::format("{}; the module was built for kernel {}", both,
-					   module.release),
-			       "Build the modules for the kernel that runs.");
+		return problem(
+			"version",
+			fmt::format("{}; the module was built for kernel {}", both, module.release),
+			"Build the modules for the kernel that runs.");
 	if (module.version != CORBEL_VERSION)
-		return warning("version", fmt::format("{}: they fit, but are of different releases",
-						      both),
+		return warning("version",
+			       fmt::format("{}: they fit, but are of different releases", both),
 			       "Install the tool and the modules from the same release.");
 	return ok("version", both);
 }
@@ -51,8 +53,9 @@ Finding check_capabilities(const corbel_caps &caps)
 			       "Run `modprobe corbel_irq`, or `insmod corbel_irq.ko` from a "
 			       "build.");
 	if (!caps.btf)
-		return warning("capabilities", "the module could not read the kernel's type "
-					       "information when it was loaded",
+		return warning("capabilities",
+			       "the module could not read the kernel's type "
+			       "information when it was loaded",
 			       "Load kvm before corbel, then load corbel again.");
 	return ok("capabilities",
 		  fmt::format("interrupt observer registered, type information read, {} attached, "
@@ -68,14 +71,15 @@ Finding judge_hook(const corbel_hook_info &hook)
 	auto name = text_of(hook.name);
 	auto check = fmt::format("hook.{}", name);
 	auto detail = text_of(hook.detail);
-	auto what = fmt::format("{}{}{}", name_of_kind(hook.kind), detail.empty() ? "" : ": ",
-				detail);
+	auto what =
+		fmt::format("{}{}{}", name_of_kind(hook.kind), detail.empty() ? "" : ": ", detail);
 
 	switch (hook.state) {
 	case CORBEL_HOOK_READY:
 		return ok(check, fmt::format("ready, {}", what));
 	case CORBEL_HOOK_ACTIVE:
-		return ok(check, fmt::format("in use by {}, {}", hook.users, what));
+		return ok(check, hook.users ? fmt::format("in use by {}, {}", hook.users, what)
+					    : fmt::format("in use, {}", what));
 	case CORBEL_HOOK_MISSING:
 		return warning(check, fmt::format("missing, {}", what),
 			       "Corbel works with less until it is there: compare the kernel with "
@@ -85,8 +89,9 @@ Finding judge_hook(const corbel_hook_info &hook)
 			       "See `dmesg | grep corbel`; another tracer may hold the function, "
 			       "then end it and load the module again.");
 	default:
-		return warning(check, fmt::format("in a state this tool does not know ({}), {}",
-						  hook.state, what),
+		return warning(check,
+			       fmt::format("in a state this tool does not know ({}), {}",
+					   hook.state, what),
 			       "Use the tool of the module's release.");
 	}
 }
@@ -94,8 +99,8 @@ Finding judge_hook(const corbel_hook_info &hook)
 void check_module_answers(const Host &host, const Result<Device> &device, Findings &findings)
 {
 	if (!device) {
-		findings.push_back(problem("device", "the module cannot be asked",
-					   device.error().sentence));
+		findings.push_back(
+			problem("device", "the module cannot be asked", device.error().sentence));
 		return;
 	}
 	findings.push_back(check_version(host, device->module()));
@@ -104,7 +109,8 @@ void check_module_answers(const Host &host, const Result<Device> &device, Findin
 	if (caps)
 		findings.push_back(check_capabilities(*caps));
 	else
-		findings.push_back(problem("capabilities", "the module does not tell what it can do",
+		findings.push_back(problem("capabilities",
+					   "the module does not tell what it can do",
 					   caps.error().sentence));
 
 	auto hooks = device->hooks();

@@ -61,8 +61,8 @@ Json json_of(const Findings &findings)
 			{{"check", finding.check},
 			 {"state", name_of(finding.severity)},
 			 {"summary", finding.summary},
-			 {"remedy", finding.remedy.empty() ? Json(nullptr) :
-							     Json(finding.remedy)}});
+			 {"remedy",
+			  finding.remedy.empty() ? Json(nullptr) : Json(finding.remedy)}});
 	return json;
 }
 

@@ -45,10 +45,11 @@ Finding check_lockdown(const Host &host)
 		return ok("lockdown", "the mode is not shown (securityfs is not mounted), but it "
 				      "let the modules in");
 	if (!modes)
-		return warning("lockdown",
-			       "the mode is not shown: /sys/kernel/security/lockdown cannot be read",
-			       "Mount it with `mount -t securityfs securityfs "
-			       "/sys/kernel/security`, as root.");
+		return warning(
+			"lockdown",
+			"the mode is not shown: /sys/kernel/security/lockdown cannot be read",
+			"Mount it with `mount -t securityfs securityfs "
+			"/sys/kernel/security`, as root.");
 	if (modes->find("[none]") != modes->npos)
 		return ok("lockdown", "the kernel is not locked down");
 	/* Signed modules do load then, so whether that is a problem depends on them. */
@@ -56,9 +57,10 @@ Finding check_lockdown(const Host &host)
 		return ok("lockdown", fmt::format("the kernel is locked down ({}) and accepted the "
 						  "modules",
 						  *modes));
-	return warning("lockdown", fmt::format("the kernel is locked down ({}), so it takes signed "
-					       "modules only",
-					       *modes),
+	return warning("lockdown",
+		       fmt::format("the kernel is locked down ({}), so it takes signed "
+				   "modules only",
+				   *modes),
 		       signing_remedy);
 }
 
@@ -81,8 +83,7 @@ Finding check_signing(const Host &host)
 							"signatures",
 							boot));
 	if (*enforced != "Y")
-		return ok("module_signing",
-			  fmt::format("{}; unsigned modules are accepted", boot));
+		return ok("module_signing", fmt::format("{}; unsigned modules are accepted", boot));
 	if (host.has("/sys/module/corbel"))
 		return ok("module_signing", fmt::format("{}; signatures are enforced and the "
 							"modules were accepted",
@@ -110,9 +111,9 @@ Finding check_config(const Host &host)
 {
 	std::string missing;
 
-	for (const auto &path : {"/boot/config-" + host.release,
-				 "/lib/modules/" + host.release + "/build/.config",
-				 "/lib/modules/" + host.release + "/config"}) {
+	for (const auto &path :
+	     {"/boot/config-" + host.release, "/lib/modules/" + host.release + "/build/.config",
+	      "/lib/modules/" + host.release + "/config"}) {
 		auto config = text_of_file(host.at(path));
 
 		if (!config)
@@ -137,12 +138,14 @@ Finding check_ftrace(const Host &host)
 	auto enabled = host.line("/proc/sys/kernel/ftrace_enabled");
 
 	if (enabled && *enabled == "0")
-		return problem("ftrace", "ftrace is turned off, so functions of KVM cannot be "
-					 "followed",
+		return problem("ftrace",
+			       "ftrace is turned off, so functions of KVM cannot be "
+			       "followed",
 			       "Turn it on with `sysctl kernel.ftrace_enabled=1`.");
 	if (!enabled)
-		return problem("ftrace", "this kernel has no ftrace (no /proc/sys/kernel/"
-					 "ftrace_enabled)",
+		return problem("ftrace",
+			       "this kernel has no ftrace (no /proc/sys/kernel/"
+			       "ftrace_enabled)",
 			       "Boot a kernel with CONFIG_FUNCTION_TRACER, such as Debian's.");
 	return ok("ftrace", "ftrace is on");
 }

@@ -46,8 +46,9 @@ void check_vendor(const Host &host, Findings &findings)
 							  posting, value.value_or("not there"))));
 		return;
 	}
-	findings.push_back(problem("kvm_vendor", "neither kvm_amd nor kvm_intel is loaded, so no "
-						 "KVM guest can run",
+	findings.push_back(problem("kvm_vendor",
+				   "neither kvm_amd nor kvm_intel is loaded, so no "
+				   "KVM guest can run",
 				   "Run `modprobe kvm_amd` or `modprobe kvm_intel`; if that fails, "
 				   "turn virtualization on in the firmware."));
 }
@@ -61,13 +62,14 @@ Finding check_btf(const Host &host, std::string_view check, std::string_view mod
 	if (head && *head == "\x9f\xeb")
 		return ok(std::string(check), fmt::format("{} is readable", path));
 	if (head)
-		return problem(std::string(check), fmt::format("{} holds no type information",
-							       path),
+		return problem(std::string(check),
+			       fmt::format("{} holds no type information", path),
 			       "Boot a kernel of Debian 12's packages.");
 	if (module == "kvm" && !host.has("/sys/module/kvm"))
-		return problem(std::string(check), fmt::format("{} is not there, as kvm is not "
-							       "loaded",
-							       path),
+		return problem(std::string(check),
+			       fmt::format("{} is not there, as kvm is not "
+					   "loaded",
+					   path),
 			       "Load KVM first: `modprobe kvm_amd` or `modprobe kvm_intel`.");
 	return problem(std::string(check), fmt::format("{} cannot be read", path),
 		       "Run this as root, on a kernel with CONFIG_DEBUG_INFO_BTF_MODULES.");

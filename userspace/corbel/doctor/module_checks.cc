@@ -58,9 +58,10 @@ std::optional<fs::path> find_file(const std::vector<fs::path> &places)
 
 std::string reload_remedy(const fs::path &file)
 {
-	return fmt::format("Load the new one: `rmmod corbel_irq corbel`, then `insmod {0}/corbel.ko` "
-			   "and `insmod {0}/corbel_irq.ko`.",
-			   file.parent_path().string());
+	return fmt::format(
+		"Load the new one: `rmmod corbel_irq corbel`, then `insmod {0}/corbel.ko` "
+		"and `insmod {0}/corbel_irq.ko`.",
+		file.parent_path().string());
 }
 
 Finding compare(const Host &host, std::string_view module, const fs::path &file)
@@ -79,8 +80,8 @@ Finding compare(const Host &host, std::string_view module, const fs::path &file)
 
 	auto folder = fmt::format("/sys/module/{}", module);
 	if (!host.has(folder))
-		return ok(check, fmt::format("{} fits this kernel and can be loaded",
-					     file.string()));
+		return ok(check,
+			  fmt::format("{} fits this kernel and can be loaded", file.string()));
 
 	auto source = host.line(folder + "/srcversion").value_or("");
 	if (built->value("srcversion") != source)
@@ -98,9 +99,9 @@ Finding compare(const Host &host, std::string_view module, const fs::path &file)
 					   "(build id {:.12}, loaded {:.12})",
 					   file.string(), built->build_id, loaded_id),
 			       reload_remedy(file));
-	return ok(check, fmt::format("the loaded module is {} (srcversion {}, build id {:.12})",
-				     file.string(), source,
-				     loaded_id.empty() ? "unknown" : loaded_id));
+	return ok(check,
+		  fmt::format("the loaded module is {} (srcversion {}, build id {:.12})",
+			      file.string(), source, loaded_id.empty() ? "unknown" : loaded_id));
 }
 
 Finding check_loaded(const Host &host, std::string_view module)
