@@ -40,7 +40,7 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 				     "after an APIC reset records are wrong until they are read"},
 	[CORBEL_HOOK_VCPU_CREATED] = {CORBEL_HOOK_DIRECT, 3, "kvm_arch_vcpu_postcreate",
 				      "kvm:kvm_arch_vcpu_postcreate", "void (struct kvm_vcpu *)",
-				      "vCPUs made after attaching are seen at the next query"},
+				      "vCPUs made after attaching are seen when the VM is asked about"},
 	[CORBEL_HOOK_VM_CLOSED] = {CORBEL_HOOK_DIRECT, 4, "kvm_vm_release", "kvm:kvm_vm_release",
 				   "int (struct inode *, struct file *)",
 				   "a VM closed by a living process is kept until detached"},
@@ -76,6 +76,7 @@ struct State {
 /* Written once at load, read without a lock by anybody. */
 struct Found {
 	bool usable;
+	bool switched_off;
 	u64 value;
 	u64 length;
 };
@@ -157,11 +158,43 @@ Result<void> resolve_all()
 	const Btf btf = CORBEL_TRY(Btf::open(base.blob(), split.blob(), {index.as<u32>(), count}));
 
 	for (u32 i = 0; i < CORBEL_HOOK_COUNT; i++) {
-		if (definitions[i].kind != CORBEL_HOOK_NOTIFIER)
+		if (definitions[i].kind != CORBEL_HOOK_NOTIFIER && !found[i].switched_off)
 			resolve(i, btf);
 	}
 	btf_read = true;
 	return {};
+}
+
+Result<u32> index_of(Text name)
+{
+	for (u32 i = 0; i < CORBEL_HOOK_COUNT; i++) {
+		if (definitions[i].name == name)
+			return i;
+	}
+	return Error::invalid;
+}
+
+Result<void> switch_off(Text names)
+{
+	while (!names.empty()) {
+		const size_t end = names.find(',');
+		const Text name = names.first(end);
+
+		names = names.after(end + 1);
+		if (name.empty())
+			continue;
+		found[CORBEL_TRY(index_of(name))].switched_off = true;
+	}
+	return {};
+}
+
+size_t length_of(const char *text)
+{
+	size_t length = 0;
+
+	while (text && text[length])
+		length++;
+	return length;
 }
 
 /* Appends to a fixed buffer and always leaves room for the NUL. */
@@ -262,8 +295,13 @@ void corbel_hook_remove(enum corbel_hook hook, void *handler)
 	}
 }
 
-int corbel_inventory_init(void)
+int corbel_inventory_init(const char *without)
 {
+	if (!switch_off({without, length_of(without)})) {
+		corbel_log_warn("the parameter 'without' names a hook that there is not; "
+				"'corbel doctor' lists their names");
+		return rt::to_errno(Error::invalid);
+	}
 	if (const auto made = states.init(rt::Role::hooks); !made)
 		return made.to_errno();
 	const auto resolved = resolve_all();
@@ -321,8 +359,12 @@ int corbel_inventory_describe(u32 index, struct corbel_hook_info *info)
 
 	if (!at.usable) {
 		info->state = CORBEL_HOOK_MISSING;
-		detail << (btf_read ? Text("not found as '") : Text("no BTF to verify '"))
-		       << is.shape << "': " << is.degrades;
+		if (at.switched_off)
+			detail << "switched off by the parameter 'without': ";
+		else
+			detail << (btf_read ? Text("not found as '") : Text("no BTF to verify '"))
+			       << is.shape << "': ";
+		detail << is.degrades;
 	} else if (state.error) {
 		info->state = CORBEL_HOOK_FAILED;
 		detail << (state.error == rt::to_errno(rt::Error::busy)

@@ -10,8 +10,12 @@
 
 extern "C" {
 
-/* Task. Never fails for what is missing; only for no memory. */
-int corbel_inventory_init(void);
+/*
+ * @without: names of entries to be treated as missing, separated by commas, or
+ * NULL. Task. Never fails for what is missing; -ENOMEM, or -EINVAL for a name in
+ * @without that no entry has.
+ */
+int corbel_inventory_init(const char *without);
 void corbel_inventory_exit(void);
 bool corbel_inventory_has_btf(void);
 /* Fills @info but for size, flags and index. -ENOENT past the end. Task. */

@@ -28,6 +28,9 @@ Result<long> vm_info(Vm *vm, u64 user)
 {
 	auto info = CORBEL_TRY(read_arguments<corbel_vm_info>(user));
 
+	/* Where no hook tells of new vCPUs, asking about the VM finds them. */
+	if (!corbel_hook_usable(CORBEL_HOOK_VCPU_CREATED))
+		vm->rescan();
 	describe(vm, &info);
 	CORBEL_TRY(write_arguments(user, info));
 	return 0;
@@ -228,7 +231,7 @@ using namespace corbel::core;
 int corbel_core_start(const struct corbel_identity *identity)
 {
 	self = *identity;
-	if (const int error = corbel_inventory_init())
+	if (const int error = corbel_inventory_init(self.without))
 		return error;
 	const Result<void> ready = init_registry();
 

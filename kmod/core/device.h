@@ -18,6 +18,7 @@ struct corbel_identity {
 	const char *version;
 	const char *release;
 	const char *srcversion;
+	const char *without; /* hooks not to be used, or NULL */
 	struct module *module;
 };
 

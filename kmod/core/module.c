@@ -66,12 +66,17 @@ static struct miscdevice corbel_device = {
 	.mode = 0600,
 };
 
+static char *without;
+module_param(without, charp, 0444);
+MODULE_PARM_DESC(without, "hooks that must not be used, by name, separated by commas");
+
 static int __init corbel_init(void)
 {
 	const struct corbel_identity identity = {
 		.version = CORBEL_VERSION,
 		.release = UTS_RELEASE,
 		.srcversion = THIS_MODULE->srcversion,
+		.without = without,
 		.module = THIS_MODULE,
 	};
 	int error = corbel_core_start(&identity);

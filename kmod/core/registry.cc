@@ -35,7 +35,7 @@ constinit corbel_work *service_work = nullptr;
 void service(void *)
 {
 	(void)for_each_vm([](Vm &vm) -> Result<void> {
-		if (vm.is_live() && vm.notice()->raised.load(Order::acquire)) {
+		if (vm.is_live() && vm.notice()->is_raised()) {
 			vm.end();
 			(void)set_pinned(&vm, false); /* only pinning can fail */
 		} else {
@@ -49,7 +49,7 @@ EndNotice *take_notice(kvm *kvm)
 {
 	for (EndNotice &notice : notices) {
 		if (!notice.of.load(Order::relaxed)) {
-			notice.raised.store(false, Order::relaxed);
+			notice.raised_for.store(nullptr, Order::relaxed);
 			notice.of.store(kvm, Order::release);
 			return &notice;
 		}
@@ -102,7 +102,6 @@ const EndNotice *notice_of(const kvm *kvm)
 /* attach_lock held; the last reference is gone, the list still has it. */
 void retire(Vm *vm)
 {
-	EndNotice *notice = vm->notice();
 	bool last;
 
 	vm->end();
@@ -113,7 +112,6 @@ void retire(Vm *vm)
 		last = --all->count == 0;
 	}
 	Vm::destroy(vm);
-	notice->of.store(nullptr, Order::release);
 	if (last)
 		remove_hooks();
 }
@@ -317,8 +315,15 @@ u64 enabled_features()
 
 void raise_end_notice(void *notice)
 {
-	static_cast<EndNotice *>(notice)->raised.store(true, Order::release);
+	auto *it = static_cast<EndNotice *>(notice);
+
+	it->raised_for.store(it->of.load(Order::acquire), Order::release);
 	corbel_work_queue(service_work);
+}
+
+void release_end_notice(EndNotice *notice)
+{
+	notice->of.store(nullptr, Order::release);
 }
 
 } /* namespace corbel::core */
@@ -342,8 +347,10 @@ void corbel_vm_closed(void *, void *file)
 							   CORBEL_OFF_FILE_PRIVATE_DATA);
 
 	for (EndNotice &notice : notices) {
-		if (notice.of.load(rt::Order::acquire) == kvm)
-			raise_end_notice(&notice);
+		if (notice.of.load(rt::Order::acquire) != kvm)
+			continue;
+		notice.raised_for.store(kvm, rt::Order::release);
+		corbel_work_queue(service_work);
 	}
 }
 

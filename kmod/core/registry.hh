@@ -15,8 +15,18 @@ namespace corbel::core {
 constexpr u32 max_vms = 256;
 
 struct EndNotice {
-	rt::Atomic<kvm *> of; /* compared, never followed */
-	rt::Atomic<bool> raised;
+	rt::Atomic<kvm *> of; /* nullptr: free. Compared, never followed */
+	/*
+	 * Of which VM the end was noticed. A notice that was taken over by another VM
+	 * meanwhile is thus not believed: the late hook's own VM still exists then, so
+	 * the other has another address.
+	 */
+	rt::Atomic<const kvm *> raised_for;
+
+	[[nodiscard]] bool is_raised() const
+	{
+		return of.load(rt::Order::acquire) == raised_for.load(rt::Order::acquire);
+	}
 };
 
 Result<void> init_registry();
@@ -44,8 +54,10 @@ Result<void> for_each_vm(const Each &each);
 const corbel_feature *feature_of(u32 slot);
 u64 enabled_features();
 
-/* Argument: EndNotice. Any context but NMI. */
+/* For the VM that the EndNotice is of. Any context but NMI. */
 void raise_end_notice(void *notice);
+/* The attachment has let go of its VM: another one may take the notice. */
+void release_end_notice(EndNotice *notice);
 
 /* Steps of for_each_vm. */
 Vm *first_vm();

@@ -64,6 +64,11 @@ void Vm::end()
 		kvm = kvm_;
 		kvm_ = nullptr;
 		live_.store(false, rt::Order::release);
+		/*
+		 * Now, and not with the last descriptor: the next VM may get this one's
+		 * address, and must not be taken for it.
+		 */
+		release_end_notice(notice_);
 	}
 	corbel_kvm_put(kvm);
 }

@@ -230,18 +230,33 @@ CORBEL_COLD void inject_unknown(ObservedVcpu *vcpu, u8 vector)
 
 	if (wants(vcpu, CORBEL_EVENT_INJECT)) [[unlikely]]
 		emit(vcpu, CORBEL_EVENT_INJECT, vector, 0, ticks);
-	if (began) [[likely]]
-		count_latency(vcpu, vector, ticks);
-	else
+	if (!began) [[unlikely]]
 		inject_unknown(vcpu, vector);
 
 	const rt::IrqGuard guard;
+	bool pic = false;
 	const auto result = vcpu->pending.inject(vector, vcpu->irr(), [&](bool again) {
-		/* Again: a delivery came after the vector was taken, and met its bit. */
-		since.store(again ? now : 0, Order::relaxed);
-		if (again) [[unlikely]]
-			vcpu->counts[vector].coalesced.fetch_sub(1, Order::relaxed);
+		if (!again) [[likely]] {
+			since.store(0, Order::relaxed);
+			return;
+		}
+		/*
+		 * Either a delivery came after the vector was taken, and met its bit; or
+		 * this is the PIC's, which has the same vector but is never in service.
+		 */
+		pic = began && !vcpu->in_service(vector);
+		if (pic)
+			return;
+		since.store(now, Order::relaxed);
+		vcpu->counts[vector].coalesced.fetch_sub(1, Order::relaxed);
 	});
+
+	if (began && !pic) [[likely]]
+		count_latency(vcpu, vector, ticks);
+	if (pic) [[unlikely]] {
+		add(vcpu->counts[vector].injected, 1);
+		add(vcpu->extint, 1);
+	}
 
 	if (result != PendingRecord<>::Injected::done) [[unlikely]] {
 		if (result == PendingRecord<>::Injected::busy)

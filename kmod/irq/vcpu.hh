@@ -94,6 +94,15 @@ struct alignas(64) ObservedVcpu {
 	rt::Atomic<u32> latency[CORBEL_IRQ_VECTORS][CORBEL_IRQ_HIST_BUCKETS];
 
 	[[nodiscard, gnu::always_inline]] Irr irr() const { return Irr(registers); }
+	/* Is @vector in the local APIC's ISR, 256 bits like the IRR? */
+	[[nodiscard]] bool in_service(u8 vector) const
+	{
+		constexpr unsigned apic_isr = 0x100;
+		const u8 *word = registers + apic_isr + 16 * (vector / 32);
+
+		return rt::atomic_load(reinterpret_cast<const u32 *>(word), Order::relaxed) >>
+			       (vector % 32) & 1;
+	}
 	[[nodiscard, gnu::always_inline]] bool hardware_posts() const
 	{
 		return rt::atomic_load(apicv_active, Order::relaxed);

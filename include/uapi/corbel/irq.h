@@ -249,7 +249,12 @@ struct corbel_irq_check {
 };
 
 /* corbel_irq_ring.events, and 1U << corbel_event.type */
-#define CORBEL_EVENT_ACCEPT 1 /* arg: 1 if it was coalesced */
+/*
+ * arg of ACCEPT: 1 if the vector was in the record already. That is the judgement
+ * of the moment; the count `coalesced` is corrected when an injection shows that
+ * the delivery did start a new interrupt.
+ */
+#define CORBEL_EVENT_ACCEPT 1
 #define CORBEL_EVENT_INJECT 2 /* arg: latency in ticks, 0 if unknown */
 #define CORBEL_EVENT_DROP 3 /* arg: 0 */
 #define CORBEL_EVENT_RESYNC 4 /* arg: 0 */
