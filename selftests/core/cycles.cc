@@ -70,7 +70,7 @@ void attach_again_and_again()
 
 		for (unsigned i = 0; i < warm_up; i++)
 			observe(device.get(), loaded.vm, i);
-		slab_usage usage = read_slab_usage();
+		slab_usage usage = read_settled_slab_usage();
 		tell_about_slab(usage);
 		for (unsigned i = 0; i < cycles; i++)
 			times.measure([&] { observe(device.get(), loaded.vm, i); });
@@ -94,7 +94,7 @@ void load_again_and_again()
 
 		unload_corbel();
 		ensure_corbel();
-		slab_usage usage = read_slab_usage();
+		slab_usage usage = read_settled_slab_usage();
 		tell_about_slab(usage);
 		for (unsigned i = 0; i < cycles; i++) {
 			unloading.measure(unload_corbel);

@@ -20,6 +20,7 @@
 #include "tap.hh"
 #include "wait.hh"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -80,7 +81,7 @@ void fuzz()
 		unique_fd attachment = attach(connect_device().get(), vm.fd());
 		open_irq(attachment.get());
 		attachment.reset();
-		usage = read_slab_usage();
+		usage = read_settled_slab_usage();
 	}
 	comment("seed {}, {} threads, {} s; the same again: fuzz --seed {} --threads {} --seconds {}", chosen.seed,
 		chosen.threads, chosen.seconds, chosen.seed, chosen.threads, chosen.seconds);
@@ -127,8 +128,10 @@ void fuzz()
 	unpin_all();
 	unique_fd device = connect_device();
 	wait_until("all attachments are gone", [&] { return query(device.get()).nr_vms == 0; });
-	for (const corbel_hook_info &hook : list_hooks(device.get()))
-		CHECK_EQ(hook.users, 0u, "hook {}", hook.name);
+	wait_until("all hooks are released", [&] {
+		return std::ranges::all_of(list_hooks(device.get()),
+			[](const corbel_hook_info &hook) { return hook.users == 0; });
+	});
 	wait_kvm_state(before);
 	wait_slab_usage(usage);
 	print_results(statistics);

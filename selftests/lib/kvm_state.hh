@@ -42,6 +42,8 @@ struct slab_usage {
 };
 
 slab_usage read_slab_usage();
+/* The same when two readings agree: what was just let go is freed a little later. */
+slab_usage read_settled_slab_usage();
 /* Waits until our modules hold no more than `before`: freeing waits for readers. */
 void wait_slab_usage(const slab_usage &before);
 std::string print_usage(const slab_usage &usage);

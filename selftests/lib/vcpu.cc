@@ -216,8 +216,9 @@ bool vcpu::handle_exit()
 		kvm_regs registers = {};
 
 		call(fd(), KVM_GET_REGS, &registers);
-		give_up(fmt::format("unexpected exit {}, suberror {}, rip {:#x}", run->exit_reason,
-			run->internal.suberror, registers.rip));
+		give_up(fmt::format("unexpected exit {}, suberror {}, rip {:#x}, rsp {:#x}; {} interrupts handled, the "
+				    "last {:#x}, {} loops", run->exit_reason, run->internal.suberror, registers.rip,
+			registers.rsp, memory->total, memory->last_vector, memory->loops.load()));
 		return false;
 	}
 	if (run->io.port == port_exception) {
