@@ -15,7 +15,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all packages kernel modules userspace selftests unit guest \
+.PHONY: all packages kernel modules userspace selftests unit guest no-such-test \
 	demo check bench soak fuzz style clean help
 
 all: modules userspace selftests unit guest
@@ -46,20 +46,31 @@ guest: kernel
 demo: modules userspace guest
 	@qemu-tests/demo
 
+# A wrong T is told before anything is built, and no more is built than it needs.
+needs = $$(qemu-tests/run --needs $(1) || echo no-such-test)
+no-such-test:
+	@exit 2
+
 T ?=
-check: all
+check:
+	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run $(T)
 
-bench: all
-	@qemu-tests/run --show $(or $(T),cost)
+bench: T := $(or $(T),cost)
+bench:
+	@$(MAKE) $(call needs,$(T))
+	@qemu-tests/run --show $(T)
 
 # How much longer than in `check` the long versions run.
 SCALE ?= 10
-soak: all
+soak:
+	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run --scale $(SCALE) $(T)
 
-fuzz: all
-	@qemu-tests/run --scale 60 $(or $(T),fuzz)
+fuzz: T := $(or $(T),fuzz)
+fuzz:
+	@$(MAKE) $(call needs,$(T))
+	@qemu-tests/run --scale 60 $(T)
 
 style: packages
 	@.ci/style
