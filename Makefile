@@ -11,7 +11,7 @@ kernel = $(shell readlink -f $(build)/kernel/current)
 # Parts follow one another; each is built with all CPUs.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
