@@ -4,9 +4,9 @@
 #include "quantity.hh"
 
 #include <algorithm>
-#include <functional>
 #include <ranges>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -57,8 +57,8 @@ std::string show_paths(const Flow &flow)
 	for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 		if (flow.accepted[path])
 			paths.push_back(path);
-	std::ranges::stable_sort(paths, std::greater(),
-				 [&](unsigned path) { return flow.accepted[path]; });
+	std::ranges::sort(paths, {},
+			  [&](unsigned path) { return std::pair(~flow.accepted[path], path); });
 	for (auto path : paths)
 		text += fmt::format("{}{}", text.empty() ? "" : "+", name_of_path(path));
 	return text.empty() ? "-" : text;
@@ -172,8 +172,9 @@ std::vector<VcpuFlow> busiest(const std::vector<VcpuFlow> &all, std::size_t most
 
 	if (rows.size() <= most)
 		return rows;
-	std::ranges::stable_sort(rows, std::greater(),
-				 [](const VcpuFlow &row) { return row.flow.accepted_by_all(); });
+	std::ranges::sort(rows, {}, [](const VcpuFlow &row) {
+		return std::pair(~row.flow.accepted_by_all(), row.state.vcpu);
+	});
 	rows.resize(most);
 	std::ranges::sort(rows, {}, [](const VcpuFlow &row) { return row.state.vcpu; });
 	return rows;

@@ -30,9 +30,11 @@ Result<void> detach(const Options &options)
 
 	if (!session.info.pinned)
 		return failure(ENOENT,
-			       fmt::format("{} was not attached by `corbel vm attach`, so there is "
-					   "nothing to detach: `corbel vm list` shows what is.",
-					   printable(session.label())));
+			       fmt::format("{} is not kept attached, so there is nothing to "
+					   "undo: `corbel vm list` shows what is attached.",
+					   printable(options.target.empty()
+							     ? session.label()
+							     : "'" + options.target + "'")));
 	CORBEL_EXPECT(session.vm.unpin());
 
 	/* Our own descriptor is one of them. */

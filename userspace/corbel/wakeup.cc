@@ -41,6 +41,14 @@ timespec time_until(Waiter::Clock::time_point moment)
 	return {whole.count(), (left - whole).count()};
 }
 
+/* Held back it would arrive all the same; under nohup(1) it must not. */
+bool is_ignored(int number)
+{
+	struct sigaction action{};
+
+	return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 } /* namespace */
 
 Result<Waiter> Waiter::make(bool keys)
@@ -49,7 +57,8 @@ Result<Waiter> Waiter::make(bool keys)
 
 	sigemptyset(&set);
 	for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP})
-		sigaddset(&set, number);
+		if (number != SIGHUP || !is_ignored(number))
+			sigaddset(&set, number);
 	if (int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr))
 		return failure(error,
 			       "Signals cannot be held back: " + describe_errno(error) + ".");

@@ -93,11 +93,13 @@ Finding compare(const Host &host, std::string_view module, const fs::path &file)
 
 	auto note = text_of_file(host.at(folder + "/notes/.note.gnu.build-id"));
 	auto loaded_id = note ? build_id_of_note(*note) : "";
-	if (!loaded_id.empty() && !built->build_id.empty() && loaded_id != built->build_id)
+	if (!loaded_id.empty() && loaded_id != built->build_id)
 		return problem(check,
 			       fmt::format("{} is another build than the module that is loaded "
 					   "(build id {:.12}, loaded {:.12})",
-					   file.string(), built->build_id, loaded_id),
+					   file.string(),
+					   built->build_id.empty() ? "none" : built->build_id,
+					   loaded_id),
 			       reload_remedy(file));
 	return ok(check,
 		  fmt::format("the loaded module is {} (srcversion {}, build id {:.12})",
