@@ -31,9 +31,7 @@ static int __init misbehave_init(void)
 	return 0;
 }
 
-static void __exit misbehave_exit(void)
-{
-}
+static void __exit misbehave_exit(void) {}
 
 module_init(misbehave_init);
 module_exit(misbehave_exit);
