@@ -70,13 +70,13 @@ void attach_again_and_again()
 
 		for (unsigned i = 0; i < warm_up; i++)
 			observe(device.get(), loaded.vm, i);
-		slab_usage usage = read_settled_slab_usage();
+		slab_usage usage = read_settled_slab_usage(ours);
 		tell_about_slab(usage);
 		for (unsigned i = 0; i < cycles; i++)
 			times.measure([&] { observe(device.get(), loaded.vm, i); });
 		times.print();
 		CHECK_EQ(query(device.get()).nr_vms, 0u, "attachments");
-		wait_slab_usage(usage);
+		wait_slab_usage(usage, ours);
 		comment("{} interrupts were sent meanwhile", loaded.load.sent());
 	}
 	wait_kvm_state(before);
@@ -92,12 +92,10 @@ void load_again_and_again()
 		loaded_vm loaded;
 		timing loading("load"), observing("attach, observe, detach"), unloading("unload");
 
+		observe(connect_device().get(), loaded.vm, 0);
 		unload_corbel();
-		ensure_corbel();
-		slab_usage usage = read_settled_slab_usage();
-		tell_about_slab(usage);
+		slab_usage usage = read_settled_slab_usage(orphaned);
 		for (unsigned i = 0; i < cycles; i++) {
-			unloading.measure(unload_corbel);
 			loading.measure(ensure_corbel);
 			observing.measure([&] { observe(connect_device().get(), loaded.vm, i); });
 			/* Every other time with a pinned attachment that has no descriptor. */
@@ -106,13 +104,12 @@ void load_again_and_again()
 				open_irq(attachment.get());
 				CHECK_EQ(set_pin(attachment.get(), true), 0, "pin");
 			}
+			unloading.measure(unload_corbel);
 		}
-		unloading.measure(unload_corbel);
-		loading.measure(ensure_corbel);
 		loading.print();
 		observing.print();
 		unloading.print();
-		wait_slab_usage(usage);
+		wait_slab_usage(usage, orphaned);
 		comment("{} interrupts were sent meanwhile", loaded.load.sent());
 	}
 	wait_kvm_state(before);

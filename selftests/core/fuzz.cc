@@ -81,7 +81,7 @@ void fuzz()
 		unique_fd attachment = attach(connect_device().get(), vm.fd());
 		open_irq(attachment.get());
 		attachment.reset();
-		usage = read_settled_slab_usage();
+		usage = read_settled_slab_usage(ours);
 	}
 	comment("seed {}, {} threads, {} s; the same again: fuzz --seed {} --threads {} --seconds {}", chosen.seed,
 		chosen.threads, chosen.seconds, chosen.seed, chosen.threads, chosen.seconds);
@@ -132,8 +132,9 @@ void fuzz()
 		return std::ranges::all_of(list_hooks(device.get()),
 			[](const corbel_hook_info &hook) { return hook.users == 0; });
 	});
+	device.reset();
 	wait_kvm_state(before);
-	wait_slab_usage(usage);
+	wait_slab_usage(usage, ours);
 	print_results(statistics);
 }
 

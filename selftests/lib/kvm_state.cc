@@ -44,9 +44,10 @@ const std::string &debugfs()
 
 /*
  * One file is a list of paragraphs: a line with count and allocating function,
- * then its call chain, each line indented more. Ours if any of them is.
+ * then its call chain, each line indented more. Counts those in which any line
+ * holds `word`.
  */
-long count_our_allocations(const std::string &traces)
+long count_allocations(const std::string &traces, std::string_view word)
 {
 	long sum = 0;
 	long count = 0;
@@ -62,7 +63,7 @@ long count_our_allocations(const std::string &traces)
 			count = std::strtol(line.c_str(), &rest, 10);
 			counted = false;
 		}
-		if (!counted && line.find("[corbel") != line.npos) {
+		if (!counted && line.find(word) != line.npos) {
 			sum += count;
 			counted = true;
 		}
@@ -113,7 +114,7 @@ void wait_kvm_state(const kvm_state &before)
 			      "; now: " + print_state(read_kvm_state()));
 }
 
-slab_usage read_slab_usage()
+slab_usage read_slab_usage(std::string_view word)
 {
 	std::string root = debugfs() + "/slab";
 	slab_usage usage;
@@ -127,22 +128,22 @@ slab_usage read_slab_usage()
 		if (cache == "vmap_area")
 			continue;
 		usage.known = true;
-		if (long count = count_our_allocations(read_file(path)))
+		if (long count = count_allocations(read_file(path), word))
 			usage.objects[cache] = count;
 	}
-	if (long count = count_lines(read_file("/proc/vmallocinfo"), "[corbel"))
+	if (long count = count_lines(read_file("/proc/vmallocinfo"), word))
 		usage.objects["vmalloc"] = count;
 	return usage;
 }
 
-slab_usage read_settled_slab_usage()
+slab_usage read_settled_slab_usage(std::string_view word)
 {
-	slab_usage now = read_slab_usage(), before;
+	slab_usage now = read_slab_usage(word), before;
 
 	for (unsigned i = 0; i < 10 && now != before; i++) {
 		before = now;
 		std::this_thread::sleep_for(std::chrono::seconds(1));
-		now = read_slab_usage();
+		now = read_slab_usage(word);
 	}
 	return now;
 }
@@ -150,25 +151,44 @@ slab_usage read_settled_slab_usage()
 namespace
 {
 
-/* Less of something is what was still to be freed when `before` was taken. */
-bool holds_no_more(const slab_usage &now, const slab_usage &before)
+/* The call chains behind what a cache holds of ours, the first of them. */
+std::string print_traces(const std::string &cache, std::string_view word)
 {
-	for (const auto &[cache, count] : now.objects) {
-		auto found = before.objects.find(cache);
+	std::string traces = read_file(debugfs() + "/slab/" + cache + "/alloc_traces");
+	size_t at = traces.find(word);
 
-		if (count > (found == before.objects.end() ? 0 : found->second))
-			return false;
-	}
-	return true;
+	if (at == traces.npos)
+		return {};
+	size_t start = traces.rfind(" age=", at);
+	start = start == traces.npos ? 0 : traces.rfind('\n', start) + 1;
+	return traces.substr(start, 1200);
 }
 
 } // namespace
 
-void wait_slab_usage(const slab_usage &before)
+void wait_slab_usage(const slab_usage &before, std::string_view word)
 {
-	if (!wait_for([&] { return holds_no_more(read_slab_usage(), before); }, std::chrono::seconds(60)))
-		throw failure("memory is leaked: before: " + print_usage(before) +
-			      "; now: " + print_usage(read_slab_usage()));
+	slab_usage now;
+	auto grown = [&] {
+		std::string cache;
+
+		/* Less of something is what was still to be freed when `before` was taken. */
+		for (const auto &[name, count] : now.objects) {
+			auto found = before.objects.find(name);
+
+			if (count > (found == before.objects.end() ? 0 : found->second))
+				cache = name;
+		}
+		return cache;
+	};
+
+	if (wait_for([&] {
+		    now = read_slab_usage(word);
+		    return grown().empty();
+	    }, std::chrono::seconds(60)))
+		return;
+	throw failure("memory is leaked: before: " + print_usage(before) + "; now: " + print_usage(now) + "; " +
+		      grown() + ": " + print_traces(grown(), word));
 }
 
 std::string print_usage(const slab_usage &usage)

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace corbel::selftest
@@ -31,9 +32,13 @@ std::string print_state(const kvm_state &state);
 void wait_kvm_state(const kvm_state &before);
 
 /*
- * Live slab objects that a function of our modules allocated, by cache: known in
- * a boot with slub_debug=U. And its vmalloc areas, known always.
+ * Live slab objects whose allocation had `word` in its call chain, by cache: known
+ * in a boot with slub_debug=U. And vmalloc areas, known always. `ours` are
+ * functions of our modules. Once these are unloaded, what they left has addresses
+ * without a name: `orphaned`, of which other modules' init sections have some too.
  */
+inline constexpr std::string_view ours = "[corbel", orphaned = "0xffffffff";
+
 struct slab_usage {
 	bool known = false;
 	std::map<std::string, long> objects;
@@ -41,11 +46,11 @@ struct slab_usage {
 	bool operator==(const slab_usage &) const = default;
 };
 
-slab_usage read_slab_usage();
+slab_usage read_slab_usage(std::string_view word);
 /* The same when two readings agree: what was just let go is freed a little later. */
-slab_usage read_settled_slab_usage();
-/* Waits until our modules hold no more than `before`: freeing waits for readers. */
-void wait_slab_usage(const slab_usage &before);
+slab_usage read_settled_slab_usage(std::string_view word);
+/* Waits until there is no more than `before` of anything. */
+void wait_slab_usage(const slab_usage &before, std::string_view word);
 std::string print_usage(const slab_usage &usage);
 
 } // namespace corbel::selftest

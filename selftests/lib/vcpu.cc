@@ -216,6 +216,11 @@ bool vcpu::handle_exit()
 		kvm_regs registers = {};
 
 		call(fd(), KVM_GET_REGS, &registers);
+		/* A triple fault resets the vCPU: what it did is seen on its stack. */
+		auto *top = reinterpret_cast<const uint64_t *>(memory + 1) + 2048;
+		for (unsigned i = 24; i; i -= 4)
+			comment("stack -{:#x}: {:#x} {:#x} {:#x} {:#x}", i * 8, top[-int(i)], top[1 - int(i)],
+				top[2 - int(i)], top[3 - int(i)]);
 		give_up(fmt::format("unexpected exit {}, suberror {}, rip {:#x}, rsp {:#x}; {} interrupts handled, the "
 				    "last {:#x}, {} loops", run->exit_reason, run->internal.suberror, registers.rip,
 			registers.rsp, memory->total, memory->last_vector, memory->loops.load()));
