@@ -166,7 +166,7 @@ public:
 			if (!try_close())
 				return false;
 			for (unsigned i = 0; i < words; i++)
-				settle_word(i, irr(i), report);
+				settle_word(i, irr, report);
 			clear_status_if_empty();
 		} while (open());
 		return true;
@@ -283,9 +283,10 @@ private:
 			status_->fetch_or(status_mask_, Order::acq_rel);
 	}
 
-	template <typename Report>
-	void settle_word(unsigned i, Word truth, const Report &report)
+	template <typename IrrWord, typename Report>
+	void settle_word(unsigned i, const IrrWord &irr, const Report &report)
 	{
+		const Word truth = irr(i);
 		const Word had = word_[i].load(Order::relaxed);
 		const Word unsure = unsure_[i].load(Order::acquire);
 
@@ -294,9 +295,15 @@ private:
 		put_word(i, (had & ~(unsure & ~truth)) | truth);
 		/*
 		 * What is gone stays unsure: it may have been taken from the IRR by the
-		 * vCPU just now, and its injection is still to come.
+		 * vCPU just now, and its injection is still to come. So does what was
+		 * taken since truth was read: the vCPU may have marked it already, and
+		 * that mark must not be the one cleared here.
 		 */
-		unsure_[i].fetch_and(~truth, Order::acq_rel);
+		if (const Word confirmed = unsure & truth) {
+			unsure_[i].fetch_and(~confirmed, Order::acq_rel);
+			if (const Word taken = confirmed & ~irr(i))
+				unsure_[i].fetch_or(taken, Order::acq_rel);
+		}
 		report_each(i, truth & ~had, Change::appeared, report);
 		report_each(i, unsure & had & truth, Change::confirmed, report);
 		report_each(i, unsure & had & ~truth, Change::gone, report);
