@@ -29,8 +29,8 @@ static_assert(hist_shift >= hist_mantissa_bits && hist_shift + hist_buckets / hi
 		return 0;
 
 	const auto exponent = static_cast<unsigned>(std::bit_width(ticks)) - 1;
-	const auto mantissa = static_cast<unsigned>(ticks >> (exponent - hist_mantissa_bits)) %
-			      hist_steps;
+	const auto mantissa =
+		static_cast<unsigned>(ticks >> (exponent - hist_mantissa_bits)) % hist_steps;
 	const auto bucket = 1 + hist_steps * (exponent - hist_shift) + mantissa;
 
 	return bucket < hist_buckets ? bucket : hist_buckets - 1;

@@ -65,7 +65,8 @@ public:
 		if (head->magic != CORBEL_RING_MAGIC)
 			return std::unexpected(RingDefect::not_a_ring);
 		if (head->version != CORBEL_RING_VERSION ||
-		    head->record_size != sizeof(corbel_event) || !std::has_single_bit(head->capacity))
+		    head->record_size != sizeof(corbel_event) ||
+		    !std::has_single_bit(head->capacity))
 			return std::unexpected(RingDefect::wrong_version);
 		if (size < data_size(head->capacity))
 			return std::unexpected(RingDefect::too_short);
@@ -120,12 +121,13 @@ public:
 
 private:
 	RingReader(corbel_ring_ctl *ctl, const corbel_ring_head *head)
-	    : ctl_(ctl), head_(head),
-	      records_(reinterpret_cast<const corbel_event *>(
-		      reinterpret_cast<const std::byte *>(head) + records_offset)),
-	      capacity_(head->capacity), tail_(__atomic_load_n(&ctl->tail, __ATOMIC_ACQUIRE))
-	{
-	}
+		: ctl_(ctl),
+		  head_(head),
+		  records_(reinterpret_cast<const corbel_event *>(
+			  reinterpret_cast<const std::byte *>(head) + records_offset)),
+		  capacity_(head->capacity),
+		  tail_(__atomic_load_n(&ctl->tail, __ATOMIC_ACQUIRE))
+	{}
 
 	corbel_ring_ctl *ctl_;
 	const corbel_ring_head *head_;

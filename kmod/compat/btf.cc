@@ -253,8 +253,8 @@ Result<bool> Btf::is_named(const Type &type, Text prefix, Text name) const
 	return own.starts_with(prefix) && own.after(prefix.size()) == name;
 }
 
-Result<BtfTypeId> Btf::find_in(std::uint32_t first, std::uint32_t end, BtfKind kind,
-			       Text prefix, Text name) const
+Result<BtfTypeId> Btf::find_in(std::uint32_t first, std::uint32_t end, BtfKind kind, Text prefix,
+			       Text name) const
 {
 	BtfTypeId found;
 
@@ -272,8 +272,7 @@ Result<BtfTypeId> Btf::find_in(std::uint32_t first, std::uint32_t end, BtfKind k
 	return found;
 }
 
-Result<BtfTypeId> Btf::find_prefixed(BtfKind kind, Text prefix,
-				     Text name) const
+Result<BtfTypeId> Btf::find_prefixed(BtfKind kind, Text prefix, Text name) const
 {
 	if (name.empty())
 		return Error::invalid;
@@ -353,7 +352,8 @@ private:
 				return Btf::Member{};
 			if (type.value == 0)
 				return Error::bad_message; /* no member is void */
-			return Btf::Member{bit_offset, level.type.kind_flag ? place >> 24 : 0, type};
+			return Btf::Member{bit_offset, level.type.kind_flag ? place >> 24 : 0,
+					   type};
 		}
 		/* An unnamed bitfield is padding, and not an anonymous struct. */
 		const auto inner = CORBEL_TRY(btf_.strip(type));

@@ -178,12 +178,11 @@ private:
 	Result<Text> string(std::uint32_t offset) const;
 	Result<std::uint32_t> extra(const Type &type, std::uint32_t word) const;
 	Result<bool> is_named(const Type &type, Text prefix, Text name) const;
-	Result<BtfTypeId> find_in(std::uint32_t first, std::uint32_t end, BtfKind kind,
-				  Text prefix, Text name) const;
-	Result<BtfTypeId> find_prefixed(BtfKind kind, Text prefix,
-					Text name) const;
-	Result<std::uint32_t> offset_in(std::uint32_t first, std::uint32_t end,
-					Text name, Text path) const;
+	Result<BtfTypeId> find_in(std::uint32_t first, std::uint32_t end, BtfKind kind, Text prefix,
+				  Text name) const;
+	Result<BtfTypeId> find_prefixed(BtfKind kind, Text prefix, Text name) const;
+	Result<std::uint32_t> offset_in(std::uint32_t first, std::uint32_t end, Text name,
+					Text path) const;
 
 	BtfSections base_;
 	BtfSections split_;

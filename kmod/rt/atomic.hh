@@ -83,7 +83,8 @@ public:
 	}
 
 	/* On failure @expected becomes the value found, and the order is relaxed. */
-	[[nodiscard]] CORBEL_ATOMIC_INLINE bool compare_exchange(T &expected, T desired, Order order)
+	[[nodiscard]] CORBEL_ATOMIC_INLINE bool compare_exchange(T &expected, T desired,
+								 Order order)
 	{
 		return __atomic_compare_exchange_n(&value_, &expected, desired, false,
 						   static_cast<int>(order), __ATOMIC_RELAXED);

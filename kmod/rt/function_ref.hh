@@ -23,14 +23,14 @@ public:
 			 !std::is_function_v<std::remove_reference_t<Callable>> &&
 			 std::is_invocable_r_v<R, Callable &, Args...>)
 	constexpr FunctionRef(Callable &&callable)
-	    : object_(const_cast<void *>(static_cast<const void *>(__builtin_addressof(callable)))),
-	      call_([](void *object, Args... args) -> R {
-		      auto *target = static_cast<std::remove_reference_t<Callable> *>(object);
+		: object_(const_cast<void *>(
+			  static_cast<const void *>(__builtin_addressof(callable)))),
+		  call_([](void *object, Args... args) -> R {
+			  auto *target = static_cast<std::remove_reference_t<Callable> *>(object);
 
-		      return static_cast<R>((*target)(std::forward<Args>(args)...));
-	      })
-	{
-	}
+			  return static_cast<R>((*target)(std::forward<Args>(args)...));
+		  })
+	{}
 
 	constexpr R operator()(Args... args) const
 	{

@@ -173,7 +173,10 @@ private:
 	}
 
 	static int height(const Node *node) { return node != nullptr ? node->height_ : 0; }
-	static int lean(const Node *node) { return height(node->child_[1]) - height(node->child_[0]); }
+	static int lean(const Node *node)
+	{
+		return height(node->child_[1]) - height(node->child_[0]);
+	}
 
 	static void refresh(Node *node)
 	{

@@ -149,8 +149,8 @@ private:
 		static_assert(sizeof(hook) == sizeof(std::ptrdiff_t));
 		const auto offset = std::bit_cast<std::ptrdiff_t>(hook);
 
-		return reinterpret_cast<T *>(reinterpret_cast<char *>(static_cast<ListHook *>(link)) -
-					     offset);
+		return reinterpret_cast<T *>(
+			reinterpret_cast<char *>(static_cast<ListHook *>(link)) - offset);
 	}
 	T *object_or_null(ListLinks *link) { return link == &root_ ? nullptr : object_of(link); }
 

@@ -73,7 +73,8 @@ enum class Error : std::int32_t {
 template <typename T>
 class [[nodiscard]] Result {
 	static_assert(!std::is_reference_v<T>, "return a pointer, or a Result of one");
-	static_assert(!std::same_as<std::remove_cv_t<T>, Error>, "a value and an error must differ");
+	static_assert(!std::same_as<std::remove_cv_t<T>, Error>,
+		      "a value and an error must differ");
 
 public:
 	using value_type = T;
@@ -88,8 +89,7 @@ public:
 			 !std::same_as<std::remove_cvref_t<U>, Result> &&
 			 !std::same_as<std::remove_cvref_t<U>, Error>)
 	constexpr Result(U &&value) : value_(std::forward<U>(value))
-	{
-	}
+	{}
 
 	constexpr Result(const Result &)
 		requires std::is_trivially_copyable_v<T>

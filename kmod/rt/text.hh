@@ -19,8 +19,7 @@ public:
 	/* A literal. Its length is known at compile time or this does not compile. */
 	template <std::size_t N>
 	consteval Text(const char (&literal)[N]) : data_(literal), size_(N - 1)
-	{
-	}
+	{}
 
 	[[nodiscard]] constexpr const char *data() const { return data_; }
 	[[nodiscard]] constexpr std::size_t size() const { return size_; }

@@ -34,11 +34,10 @@ void expect_same(const Bitmap<N> &bitmap, const std::set<std::size_t> &model)
 /* Against std::set, for sizes around the edges of a word. */
 template <typename Size>
 class BitmapModel : public testing::Test {};
-using Sizes = testing::Types<std::integral_constant<std::size_t, 1>,
-			     std::integral_constant<std::size_t, 63>,
-			     std::integral_constant<std::size_t, 64>,
-			     std::integral_constant<std::size_t, 65>,
-			     std::integral_constant<std::size_t, 256>>;
+using Sizes = testing::Types<
+	std::integral_constant<std::size_t, 1>, std::integral_constant<std::size_t, 63>,
+	std::integral_constant<std::size_t, 64>, std::integral_constant<std::size_t, 65>,
+	std::integral_constant<std::size_t, 256>>;
 TYPED_TEST_SUITE(BitmapModel, Sizes);
 
 TYPED_TEST(BitmapModel, agrees_with_a_set)

@@ -49,9 +49,8 @@ inline std::filesystem::path generated_blobs()
 class OpenBtf {
 public:
 	explicit OpenBtf(std::vector<std::byte> base, std::vector<std::byte> split = {})
-	    : base_(std::move(base)), split_(std::move(split))
-	{
-	}
+		: base_(std::move(base)), split_(std::move(split))
+	{}
 
 	rt::Result<compat::Btf> open()
 	{

@@ -44,8 +44,9 @@ public:
 	std::vector<std::byte> blob() const
 	{
 		const auto type_bytes = static_cast<std::uint32_t>(types_.size() * 4);
-		const std::uint32_t header[] = {0x0001eb9f, 24, 0, type_bytes, type_bytes,
-						static_cast<std::uint32_t>(strings_.size())};
+		const std::uint32_t header[] = {
+			0x0001eb9f, 24,		0,
+			type_bytes, type_bytes, static_cast<std::uint32_t>(strings_.size())};
 		std::vector<std::byte> bytes(sizeof(header) + type_bytes + strings_.size());
 
 		std::memcpy(bytes.data(), header, sizeof(header));
@@ -91,8 +92,9 @@ TEST(BtfHostile, every_truncation_is_refused)
 TEST(BtfHostile, headers_that_point_outside_are_refused)
 {
 	const auto good = small_blob();
-	const std::uint32_t wild[] = {1U << 31, 0xffffffff, 0xfffffff0, 0xfffffffc, 100000,
-				      static_cast<std::uint32_t>(good.size())};
+	const std::uint32_t wild[] = {1U << 31,	  0xffffffff,
+				      0xfffffff0, 0xfffffffc,
+				      100000,	  static_cast<std::uint32_t>(good.size())};
 
 	for (std::size_t field = 4; field < 24; field += 4)
 		for (auto value : wild) {
@@ -128,8 +130,8 @@ TEST(BtfHostile, kinds_that_nobody_knows_are_refused)
 
 TEST(BtfHostile, a_count_that_reaches_past_the_section_is_refused)
 {
-	for (auto kind : {BtfKind::struct_, BtfKind::union_, BtfKind::enum_, BtfKind::function_proto,
-			  BtfKind::data_section, BtfKind::enum64}) {
+	for (auto kind : {BtfKind::struct_, BtfKind::union_, BtfKind::enum_,
+			  BtfKind::function_proto, BtfKind::data_section, BtfKind::enum64}) {
 		BlobBuilder builder;
 		builder.type(kind, "x", 0, {}, 0xffff);
 		EXPECT_EQ(Btf::count_types(builder.blob(), {}).error(), Error::bad_message);
@@ -224,8 +226,8 @@ TEST(BtfHostile, a_function_that_takes_itself_many_times_over_ends_soon)
 TEST(BtfHostile, offsets_that_overflow_are_errors)
 {
 	BlobBuilder builder;
-	const auto inner = builder.type(BtfKind::struct_, "inner", 8,
-					{builder.name("m"), 0, 0xfffffff8}, 1);
+	const auto inner =
+		builder.type(BtfKind::struct_, "inner", 8, {builder.name("m"), 0, 0xfffffff8}, 1);
 	builder.type(BtfKind::struct_, "s", 8, {0, inner, 0xfffffff8, builder.name("i"), inner, 8},
 		     2);
 	OpenBtf open(builder.blob());

@@ -23,7 +23,8 @@ protected:
 		const char *directory = std::getenv("CORBEL_KERNEL_BTF");
 
 		if (directory == nullptr)
-			GTEST_SKIP() << "no kernel is unpacked: make kernel, and selftests/unit/run";
+			GTEST_SKIP()
+				<< "no kernel is unpacked: make kernel, and selftests/unit/run";
 		directory_ = directory;
 		open_.emplace(read_blob(directory_ / "vmlinux.btf"),
 			      read_blob(directory_ / "kvm.btf"));
@@ -87,9 +88,11 @@ TEST_F(BtfKernel, every_type_is_readable_and_every_prototype_prints)
 TEST_F(BtfKernel, functions_and_tracepoints_are_found)
 {
 	EXPECT_EQ(printed(*btf_, btf_->function_proto("schedule")), "void (void)");
-	EXPECT_EQ(printed(*btf_, btf_->function_proto("kvm_vcpu_kick")), "void (struct kvm_vcpu *)");
+	EXPECT_EQ(printed(*btf_, btf_->function_proto("kvm_vcpu_kick")),
+		  "void (struct kvm_vcpu *)");
 	EXPECT_EQ(printed(*btf_, btf_->tracepoint_proto("kvm_entry")).find("void (void *, "), 0U);
-	EXPECT_EQ(printed(*btf_, btf_->tracepoint_proto("sched_switch")).find("void (void *, "), 0U);
+	EXPECT_EQ(printed(*btf_, btf_->tracepoint_proto("sched_switch")).find("void (void *, "),
+		  0U);
 }
 
 } // namespace

@@ -216,7 +216,8 @@ public:
 private:
 	std::uint64_t visible(Cell cell) const
 	{
-		for (auto store = thread_->stores.rbegin(); store != thread_->stores.rend(); ++store)
+		for (auto store = thread_->stores.rbegin(); store != thread_->stores.rend();
+		     ++store)
 			if (store->first == cell)
 				return store->second;
 		return state_->memory[cell];
@@ -229,7 +230,9 @@ private:
 			return;
 		char text[200];
 		std::snprintf(text, sizeof(text), "%s:%u %s %s: %llx -> %llx",
-			      std::string_view(site.file).substr(std::string_view(site.file).rfind('/') + 1).data(),
+			      std::string_view(site.file)
+				      .substr(std::string_view(site.file).rfind('/') + 1)
+				      .data(),
 			      site.line,
 			      kind == Kind::load    ? "load"
 			      : kind == Kind::store ? "store"
@@ -266,9 +269,10 @@ struct ModelAtomics {
 
 		T load(Order, Where where = Where::current()) const
 		{
-			return static_cast<T>(Machine::current().access(
-				Kind::load, cell_, where,
-				[](auto) { return std::optional<std::uint64_t>(); }));
+			return static_cast<T>(
+				Machine::current().access(Kind::load, cell_, where, [](auto) {
+					return std::optional<std::uint64_t>();
+				}));
 		}
 		/* A seq_cst store would be a locked instruction. */
 		void store(T value, Order order, Where where = Where::current())

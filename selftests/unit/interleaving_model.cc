@@ -59,9 +59,8 @@ Digest digest(const Snapshot &state)
 class Search {
 public:
 	Search(Machine &machine, const std::vector<Program> &programs, const Checks &checks)
-	    : machine_(machine), programs_(programs), checks_(checks)
-	{
-	}
+		: machine_(machine), programs_(programs), checks_(checks)
+	{}
 
 	/* In breadth, so that a way to a violation is a shortest one. */
 	Exploration run(std::uint64_t most)
@@ -122,8 +121,7 @@ private:
 			machine_.flush(state, thread);
 			return true;
 		}
-		return thread.pc != finished &&
-		       machine_.step(state, programs_[choice / 2], thread);
+		return thread.pc != finished && machine_.step(state, programs_[choice / 2], thread);
 	}
 
 	void enter(Snapshot state, Origin origin)
@@ -223,7 +221,8 @@ std::set<std::pair<std::int64_t, std::int64_t>> store_buffering(bool locked)
 	const Checks checks{
 		.always =
 			[&](const Snapshot &state) {
-				if (state.threads[0].pc == finished && state.threads[1].pc == finished)
+				if (state.threads[0].pc == finished &&
+				    state.threads[1].pc == finished)
 					outcomes.emplace(state.threads[0].registers[0],
 							 state.threads[1].registers[0]);
 				return std::string();
@@ -263,14 +262,14 @@ TEST(Interleaving, stores_of_one_thread_stay_in_order)
 			 return finished;
 		 }},
 	};
-	const auto found = explore(machine, programs,
-				   {.always = {},
-				    .when_quiet = [](const Snapshot &state) -> std::string {
-					    const auto &reader = state.threads[1];
-					    return reader.pc == finished && reader.registers[0] != 1
-							   ? "the data is missing"
-							   : "";
-				    }});
+	const auto found =
+		explore(machine, programs,
+			{.always = {}, .when_quiet = [](const Snapshot &state) -> std::string {
+				 const auto &reader = state.threads[1];
+				 return reader.pc == finished && reader.registers[0] != 1
+						? "the data is missing"
+						: "";
+			 }});
 
 	EXPECT_EQ(found.violation, "");
 	EXPECT_TRUE(found.complete);
@@ -291,8 +290,7 @@ std::string count_twice(bool locked)
 
 	return explore(machine, {{"a", add}, {"b", add}},
 		       {.always = {},
-			.when_quiet =
-				[&](const Snapshot &state) -> std::string {
+			.when_quiet = [&](const Snapshot &state) -> std::string {
 				for (const auto &thread : state.threads)
 					if (thread.pc != finished)
 						return "";

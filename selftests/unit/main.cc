@@ -52,8 +52,7 @@ class TapPrinter : public testing::EmptyTestEventListener {
 			std::printf("# %s: %s\n", result.GetTestProperty(i).key(),
 				    result.GetTestProperty(i).value());
 		std::printf("%sok %d %s.%s%s%s\n", result.Failed() ? "not " : "", ++number_,
-			    test.test_suite_name(), test.name(),
-			    result.Skipped() ? " # SKIP " : "",
+			    test.test_suite_name(), test.name(), result.Skipped() ? " # SKIP " : "",
 			    result.Skipped() ? skip_reason_.c_str() : "");
 		/* Whatever crashes next must not take this line with it. */
 		std::fflush(stdout);

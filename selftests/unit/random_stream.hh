@@ -22,10 +22,9 @@ class RandomStream {
 public:
 	/* @length operations, of which operator() says that one more is due. */
 	explicit RandomStream(std::uint64_t length)
-	    : engine_(number_from_environment("CORBEL_SEED", 0xc02be1)),
-	      left_(length * number_from_environment("CORBEL_SCALE", 1))
-	{
-	}
+		: engine_(number_from_environment("CORBEL_SEED", 0xc02be1)),
+		  left_(length * number_from_environment("CORBEL_SCALE", 1))
+	{}
 
 	bool more() { return left_-- != 0; }
 

@@ -98,7 +98,8 @@ public:
 		vcpu_.machine.name_cell(gate_, "gate");
 		for (unsigned i = 0; i < words; i++) {
 			vcpu_.machine.name_cell(record_word(i), "record " + std::to_string(i));
-			vcpu_.machine.name_cell(first + 1 + words + i, "unsure " + std::to_string(i));
+			vcpu_.machine.name_cell(first + 1 + words + i,
+						"unsure " + std::to_string(i));
 		}
 		vcpu_.machine.mutated = std::move(mutated);
 	}
@@ -174,7 +175,8 @@ public:
 		return corbel::unit::explore(
 			vcpu_.machine, programs_,
 			{.always = [this](const Snapshot &state) { return check_always(state); },
-			 .when_quiet = [this](const Snapshot &state) { return check_quiet(state); }},
+			 .when_quiet =
+				 [this](const Snapshot &state) { return check_quiet(state); }},
 			most);
 	}
 
@@ -245,7 +247,8 @@ private:
 				stamp_as(vector, true);
 			return delivered ? body : refused;
 		case body:
-			vcpu_.irr[vector / 64].fetch_or(std::uint64_t{1} << vector % 64, Order::seq_cst);
+			vcpu_.irr[vector / 64].fetch_or(std::uint64_t{1} << vector % 64,
+							Order::seq_cst);
 			add(r, coalesced, vector, r[was_coalesced]);
 			return leave;
 		case refused:
@@ -425,11 +428,10 @@ private:
 			const auto irr = state.cell(vcpu_.irr[vectors[n] / 64].cell());
 			const auto pending = static_cast<std::int64_t>(irr >> vectors[n] % 64 & 1);
 
-			if (sum[accepted] + sum[restored] != sum[injected] - sum[extint] +
-								     sum[coalesced] + sum[dropped] +
-								     pending)
-				return "at rest the counts of vector " + std::to_string(vectors[n]) +
-				       " do not balance";
+			if (sum[accepted] + sum[restored] !=
+			    sum[injected] - sum[extint] + sum[coalesced] + sum[dropped] + pending)
+				return "at rest the counts of vector " +
+				       std::to_string(vectors[n]) + " do not balance";
 		}
 		return "";
 	}
@@ -446,7 +448,8 @@ private:
 	void add(Registers &r, Count which, unsigned vector, int more)
 	{
 		if (balance_)
-			r[which * vector_count + number_of(vector)] += static_cast<std::int16_t>(more);
+			r[which * vector_count + number_of(vector)] +=
+				static_cast<std::int16_t>(more);
 	}
 
 	bool balance_ = false;

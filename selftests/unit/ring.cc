@@ -37,7 +37,8 @@ TEST(Ring, agrees_with_a_queue)
 
 	while (random.more()) {
 		if (random.below(500) == 0)
-			fill = static_cast<unsigned>(random.below(101)); /* drift to full or empty */
+			fill = static_cast<unsigned>(
+				random.below(101)); /* drift to full or empty */
 		if (random.below(100) < fill) {
 			const auto event = numbered_event(++number);
 			const bool fits = model.size() < capacity;
@@ -101,8 +102,7 @@ TEST(Ring, a_wild_tail_loses_records_and_nothing_else)
 	for (int i = 0; i < 40; i++)
 		ASSERT_TRUE(test.ring.produce(numbered_event(i)));
 	std::uint64_t lost = 0;
-	constexpr std::uint64_t wild[] = {41,	   64,	     100,
-					  1U << 20, 1UL << 32, 1UL << 63,
+	constexpr std::uint64_t wild[] = {41, 64, 100, 1U << 20, 1UL << 32, 1UL << 63,
 					  /* 64 and more before 40, counted around zero */
 					  UINT64_MAX - 23, UINT64_MAX - 24};
 	for (auto tail : wild) {

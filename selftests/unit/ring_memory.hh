@@ -19,8 +19,8 @@ namespace corbel::unit {
 class TestRing {
 public:
 	explicit TestRing(unsigned order)
-	    : size_(RingReader::data_size(1U << order)),
-	      data_(static_cast<std::byte *>(::operator new(size_, std::align_val_t{4096})))
+		: size_(RingReader::data_size(1U << order)),
+		  data_(static_cast<std::byte *>(::operator new(size_, std::align_val_t{4096})))
 	{
 		std::memset(data_.get(), 0, size_);
 		const core::RingMemory memory{

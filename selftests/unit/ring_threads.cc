@@ -161,7 +161,7 @@ TEST(RingThreads, a_producer_may_interrupt_another_in_its_own_thread)
 	std::atomic<bool> done{false};
 	std::uint64_t produced = 0, accepted = 0;
 	Observed seen;
-	struct sigaction action {}, old {};
+	struct sigaction action{}, old{};
 
 	from_handler = handler_accepted = 0;
 	action.sa_handler = on_interrupt;

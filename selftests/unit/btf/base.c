@@ -32,9 +32,7 @@ int sample_add(int a, long b)
 	return a + (int)b;
 }
 
-void sample_nothing(void)
-{
-}
+void sample_nothing(void) {}
 
 int sample_format(const char *format, ...)
 {
