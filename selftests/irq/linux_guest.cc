@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An unmodified QEMU with a stock Debian kernel in it, busy with virtio-blk and
+ * virtio-net (qemu-tests/guest), observed from outside: the same ground truth as
+ * for our own guest, and a guest that notices nothing.
+ */
+#include "observed_vm.hh"
+#include "process.hh"
+#include "tap.hh"
+#include "wait.hh"
+
+#include <csignal>
+#include <cstdlib>
+#include <dirent.h>
+#include <nlohmann/json.hpp>
+#include <sys/syscall.h>
+
+using namespace corbel::selftest;
+
+namespace
+{
+
+/* Standard output of a shell command; fails the case if that fails. */
+std::string run(const std::string &command)
+{
+	FILE *pipe = popen(command.c_str(), "r");
+	std::string text;
+	char piece[4096];
+	size_t length;
+
+	CHECK(pipe, "popen: {}", error_name(errno));
+	while ((length = fread(piece, 1, sizeof(piece), pipe)) > 0)
+		text.append(piece, length);
+	int status = pclose(pipe);
+	CHECK(status == 0, "'{}' ended with status {:#x}: {}", command, status, text);
+	return text;
+}
+
+class stock_guest
+{
+    public:
+	stock_guest()
+	{
+		if (environment("CORBEL_L2").empty() || !file_exists("qemu-tests/guest"))
+			skip("needs qemu-tests/guest and CORBEL_L2, the stock guest's kernel and initrd");
+		pid = std::atoi(run("qemu-tests/guest start --name demo-guest").c_str());
+		CHECK(pid > 0, "qemu-tests/guest printed no pid");
+	}
+	~stock_guest()
+	{
+		if (pid > 0 && ::kill(pid, SIGCONT) == 0 && std::system("qemu-tests/guest stop") != 0)
+			comment("the guest did not stop");
+	}
+	stock_guest(const stock_guest &) = delete;
+
+	void wait_round()
+	{
+		run("qemu-tests/guest wait 1");
+	}
+
+	unique_fd take_vm_fd() const
+	{
+		std::string folder = fmt::format("/proc/{}/fd", pid);
+		DIR *directory = opendir(folder.c_str());
+		int found = -1;
+		char target[64];
+
+		CHECK(directory, "{}: {}", folder, error_name(errno));
+		while (const dirent *entry = readdir(directory)) {
+			ssize_t length = readlink((folder + "/" + entry->d_name).c_str(), target, sizeof(target));
+
+			if (length > 0 && std::string_view(target, length) == "anon_inode:kvm-vm")
+				found = std::atoi(entry->d_name);
+		}
+		closedir(directory);
+		CHECK(found >= 0, "process {} has no kvm-vm descriptor", pid);
+		unique_fd process(syscall(SYS_pidfd_open, pid, 0));
+		unique_fd copy(syscall(SYS_pidfd_getfd, process.get(), found, 0));
+		CHECK(copy, "pidfd_getfd: {}", error_name(errno));
+		return copy;
+	}
+
+	pid_t pid = -1;
+};
+
+__u64 count_accepted(int irq)
+{
+	return sum_paths(irq_vcpu(irq, 0).accepted) + sum_paths(irq_vcpu(irq, 1).accepted);
+}
+
+/* With the whole process stopped, nothing but the APIC timer is underway. */
+void check_while_stopped(stock_guest &guest, int irq)
+{
+	CHECK(::kill(guest.pid, SIGSTOP) == 0, "SIGSTOP: {}", error_name(errno));
+	wait_until("both vCPUs are outside KVM", [&] {
+		return irq_vcpu(irq, 0).residency == CORBEL_RES_USER && irq_vcpu(irq, 1).residency == CORBEL_RES_USER;
+	});
+	check_record_is_irr(irq, 2);
+	CHECK(::kill(guest.pid, SIGCONT) == 0, "SIGCONT: {}", error_name(errno));
+}
+
+void check_tool(const stock_guest &guest)
+{
+	std::string tool = environment("CORBEL_BIN") + "/corbel";
+
+	if (!file_exists(tool)) {
+		comment("{} is not built, so it is not tried", tool);
+		return;
+	}
+	auto shown = nlohmann::json::parse(run(fmt::format("{} irq show --json {}", tool, guest.pid)), nullptr, false);
+	CHECK(!shown.is_discarded() && !shown.empty(), "corbel irq show --json prints no JSON");
+}
+
+void observe_stock_guest()
+{
+	ensure_corbel();
+	stock_guest guest;
+	unique_fd device = connect_device();
+	unique_fd attachment = attach(device.get(), guest.take_vm_fd().get());
+	unique_fd irq = open_irq(attachment.get());
+	const __u64 wanted = amount(3000, 60000);
+	unsigned rounds = 0;
+
+	CHECK_EQ(vm_info(attachment.get()).nr_vcpus, 2u, "vCPUs");
+	irq_check(irq.get(), CORBEL_IRQ_CHECK_ON);
+	for (; count_accepted(irq.get()) < wanted || rounds < 3; rounds++) {
+		guest.wait_round();
+		check_while_stopped(guest, irq.get());
+	}
+	check_tool(guest);
+
+	corbel_irq_check check = irq_check(irq.get());
+	corbel_irq_vcpu sum = irq_vcpu(irq.get(), 0), other = irq_vcpu(irq.get(), 1);
+	for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++) {
+		sum.accepted[path] += other.accepted[path];
+		CHECK(sum.accepted[path] > 0, "no interrupt by path {}", path);
+	}
+	comment("{} accepted in {} rounds of traffic (device {}, IPI {}, local {}); {} VM entries compared, {} with a "
+		"non-empty IRR; missing {}, extra {}, status wrong {}", count_accepted(irq.get()), rounds,
+		sum.accepted[CORBEL_IRQ_PATH_DEVICE], sum.accepted[CORBEL_IRQ_PATH_IPI],
+		sum.accepted[CORBEL_IRQ_PATH_LOCAL], check.entries, check.nonempty, check.missing, check.extra,
+		check.status_wrong);
+	CHECK_EQ(check.missing, 0u, "entries at which the IRR held more than the record");
+	CHECK_EQ(check.status_wrong, 0u, "entries at which the status bit was 0 and the IRR not empty");
+	CHECK(check.nonempty > 100, "the comparison was vacuous: {} non-empty entries", check.nonempty);
+
+	irq.reset();
+	attachment.reset();
+	CHECK_EQ(query(device.get()).nr_vms, 0u, "detached");
+	guest.wait_round();
+}
+
+constexpr test_case cases[] = {
+	{"a stock guest is observed and notices nothing", observe_stock_guest},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	return run_cases(argc, argv, cases);
+}
