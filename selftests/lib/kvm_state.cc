@@ -151,17 +151,19 @@ slab_usage read_settled_slab_usage(std::string_view word)
 namespace
 {
 
-/* The call chains behind what a cache holds of ours, the first of them. */
+/* The lines of a cache's call chains that hold `word`. */
 std::string print_traces(const std::string &cache, std::string_view word)
 {
 	std::string traces = read_file(debugfs() + "/slab/" + cache + "/alloc_traces");
-	size_t at = traces.find(word);
+	std::string text;
 
-	if (at == traces.npos)
-		return {};
-	size_t start = traces.rfind(" age=", at);
-	start = start == traces.npos ? 0 : traces.rfind('\n', start) + 1;
-	return traces.substr(start, 1200);
+	for (size_t at = traces.find(word); at != traces.npos && text.size() < 4000;
+		at = traces.find(word, traces.find('\n', at))) {
+		size_t start = traces.rfind('\n', at) + 1;
+
+		text += "\n" + traces.substr(start, traces.find('\n', at) - start);
+	}
+	return text;
 }
 
 } // namespace
@@ -170,16 +172,16 @@ void wait_slab_usage(const slab_usage &before, std::string_view word)
 {
 	slab_usage now;
 	auto grown = [&] {
-		std::string cache;
+		std::vector<std::string> caches;
 
 		/* Less of something is what was still to be freed when `before` was taken. */
 		for (const auto &[name, count] : now.objects) {
 			auto found = before.objects.find(name);
 
 			if (count > (found == before.objects.end() ? 0 : found->second))
-				cache = name;
+				caches.push_back(name);
 		}
-		return cache;
+		return caches;
 	};
 
 	if (wait_for([&] {
@@ -187,8 +189,10 @@ void wait_slab_usage(const slab_usage &before, std::string_view word)
 		    return grown().empty();
 	    }, std::chrono::seconds(60)))
 		return;
-	throw failure("memory is leaked: before: " + print_usage(before) + "; now: " + print_usage(now) + "; " +
-		      grown() + ": " + print_traces(grown(), word));
+	std::string text = "memory is leaked: before: " + print_usage(before) + "; now: " + print_usage(now);
+	for (const std::string &cache : grown())
+		text += "\n" + cache + ":" + print_traces(cache, word);
+	throw failure(text);
 }
 
 std::string print_usage(const slab_usage &usage)
