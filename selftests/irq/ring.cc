@@ -270,7 +270,9 @@ void select_events()
 		;
 	CHECK(event && event->type == CORBEL_EVENT_DROP && event->vcpu == 1 && event->vector == 0x71,
 		"no event tells of the refused interrupt");
-	CHECK(!accepts.next(), "a refused interrupt was told of as accepted");
+	/* It reached the APIC, so it counts as accepted first, as in the counts. */
+	event = accepts.next();
+	CHECK(event && event->vector == 0x71 && !accepts.next(), "a refused interrupt is one ACCEPT and one DROP");
 }
 
 /* A ring that is closed in the middle of a load takes nothing with it. */
