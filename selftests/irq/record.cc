@@ -117,6 +117,9 @@ void agree_in_all_phases()
 		if (now.mode[1] == guest_mode::masked)
 			CHECK(count_vectors(observed.read(1).record) > 50, "interrupts are off, yet only {} are pending",
 				count_vectors(observed.read(1).record));
+		if (rounds % 10 == 9)
+			comment("{} of {} accepted, missing {}, status wrong {}", count_accepted(observed), wanted,
+				irq_check(irq).missing, irq_check(irq).status_wrong);
 	}
 
 	corbel_irq_check check = irq_check(irq);
