@@ -216,6 +216,14 @@ private:
 	size_t used_{};
 };
 
+void warn_missing(const Definition &is)
+{
+	char text[CORBEL_DETAIL_LEN]{};
+
+	Line(text, sizeof(text)) << "hook " << is.name << " is not used: " << is.degrades;
+	corbel_log_warn(text);
+}
+
 int install(const Definition &is, u64 address, void *handler)
 {
 	if (is.kind == CORBEL_HOOK_TRACEPOINT)
@@ -313,7 +321,7 @@ int corbel_inventory_init(const char *without)
 				"cannot be read: no hook is used, nothing can be observed");
 	for (u32 i = 0; resolved && i < CORBEL_HOOK_COUNT; i++) {
 		if (!found[i].usable && definitions[i].kind != CORBEL_HOOK_NOTIFIER)
-			corbel_log_warn("a hook is missing: see 'corbel doctor'");
+			warn_missing(definitions[i]);
 	}
 	found[CORBEL_HOOK_OWNER_EXIT].usable = true;
 	return 0;

@@ -148,6 +148,7 @@ Result<void> Observer::init(corbel_vm *vm, kvm *kvm)
 	vm_ = vm;
 	kvm_ = kvm;
 	CORBEL_TRY(lock_.init(rt::Role::observer));
+	CORBEL_TRY(resyncs_.init());
 	status_ = CORBEL_TRY(rt::Pages::make(4096, rt::Pages::Use::mapped));
 	vcpu_pointers_ = CORBEL_TRY(
 		rt::Pages::make(CORBEL_MAX_VCPUS * sizeof(ObservedVcpu *), rt::Pages::Use::kernel));

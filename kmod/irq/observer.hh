@@ -24,6 +24,7 @@
 #include "../rt/intrusive_list.hh"
 #include "../rt/lock.hh"
 #include "../rt/memory.hh"
+#include "../rt/percpu_counter.hh"
 #include "../rt/result.hh"
 #include "vcpu.hh"
 
@@ -63,7 +64,7 @@ public:
 	/* Preemption off. */
 	void emit(const corbel_event &event);
 	void set_sampled(const ObservedVcpu *vcpu, bool sampled);
-	void count_resync() { resyncs_.fetch_add(1, Order::relaxed); }
+	void count_resync() { resyncs_.add(1); }
 	[[nodiscard]] bool is_checking() const { return checking_.load(Order::relaxed); }
 
 	/* All observers, guarded by their lock. */
@@ -94,7 +95,7 @@ private:
 	rt::Pages vcpu_pointers_{};
 	ObservedVcpu **vcpus_{};
 	rt::Atomic<u32> count_{};
-	rt::Atomic<u64> resyncs_{};
+	rt::PerCpuCounter resyncs_{};
 	rt::Atomic<bool> checking_{};
 	RingSlot rings_[CORBEL_IRQ_MAX_RINGS]{};
 };

@@ -77,7 +77,7 @@ void Observer::describe(corbel_irq_info *info)
 	info->ended = ended_;
 	info->checking = is_checking();
 	info->vm_id = corbel_vm_id(vm_);
-	info->resyncs = resyncs_.load(Order::relaxed);
+	info->resyncs = resyncs_.sum();
 }
 
 Result<void> Observer::read_vcpu(corbel_irq_vcpu *out)

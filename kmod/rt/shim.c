@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -69,6 +70,29 @@ int corbel_copy_out(u64 user, const void *from, size_t bytes)
 	return copy_to_user(u64_to_user_ptr(user), from, bytes) ? -EFAULT : 0;
 }
 CORBEL_EXPORT(corbel_copy_out);
+
+u64 *corbel_percpu_new(void)
+{
+	return (__force u64 *)alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+}
+CORBEL_EXPORT(corbel_percpu_new);
+
+void corbel_percpu_free(u64 *base)
+{
+	free_percpu((__force u64 __percpu *)base);
+}
+CORBEL_EXPORT(corbel_percpu_free);
+
+u64 corbel_percpu_sum(const u64 *base)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr((__force const u64 __percpu *)base, cpu));
+	return sum;
+}
+CORBEL_EXPORT(corbel_percpu_sum);
 
 struct corbel_mutex {
 	struct mutex mutex;

@@ -42,6 +42,16 @@ void corbel_free_pages(void *memory);
 int corbel_copy_in(void *to, u64 user, size_t bytes);
 int corbel_copy_out(u64 user, const void *from, size_t bytes);
 
+/* ---- per-CPU memory -------------------------------------------------------- */
+
+/* A zeroed u64 for each possible CPU; on a CPU it stands at %gs plus the address
+ * returned. Task. NULL: no memory. */
+u64 *corbel_percpu_new(void);
+/* Task. NULL is fine. */
+void corbel_percpu_free(u64 *base);
+/* Over all CPUs; what is added meanwhile may or may not be in it. Atomic. */
+u64 corbel_percpu_sum(const u64 *base);
+
 /* ---- locks --------------------------------------------------------------- */
 
 struct corbel_mutex;
