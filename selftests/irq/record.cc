@@ -96,6 +96,7 @@ void agree_in_all_phases()
 	interrupt_load load(vm);
 	vm.start();
 
+	std::string miscount;
 	unsigned rounds = 0;
 	for (; count_accepted(observed) < wanted; rounds++) {
 		const phase &now = phases[rounds % std::size(phases)];
@@ -112,8 +113,16 @@ void agree_in_all_phases()
 		check_record_is_irr(irq, 2);
 		check_record_is_lapic(observed, 0);
 		check_record_is_lapic(observed, 1);
-		check_ledger(irq, 2);
-		check_guest_counts(observed);
+		/* Counts are judged at the end: the comparison is worth going on with. */
+		try {
+			for (unsigned i = 0; i < 2; i++)
+				CHECK_EQ(observed.read(i).extint, 0u, "vCPU {}: there is no PIC here", i);
+			check_ledger(irq, 2);
+			check_guest_counts(observed);
+		} catch (const failure &error) {
+			if (miscount.empty())
+				miscount = fmt::format("after {} accepted: {}", count_accepted(observed), error.what());
+		}
 		if (now.mode[1] == guest_mode::masked)
 			CHECK(count_vectors(observed.read(1).record) > 50, "interrupts are off, yet only {} are pending",
 				count_vectors(observed.read(1).record));
@@ -129,6 +138,7 @@ void agree_in_all_phases()
 		check.status_wrong, vm.handled_total());
 	CHECK_EQ(check.missing, 0u, "entries at which the IRR held more than the record");
 	CHECK_EQ(check.status_wrong, 0u, "entries at which the status bit was 0 and the IRR not empty");
+	CHECK(miscount.empty(), "{}", miscount);
 	CHECK(check.entries > rounds && check.nonempty > rounds, "the comparison was vacuous: {} entries, {} non-empty",
 		check.entries, check.nonempty);
 }
