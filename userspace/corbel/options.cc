@@ -42,7 +42,7 @@ void OptionSet::flag(const char *name, bool &value, const char *help)
 }
 
 void OptionSet::text(const char *name, std::string &value, const char *type,
-		     const std::string &help, Check check)
+		     const std::string &help, const Check &check)
 {
 	auto *option = app_.add_option(name, value, help)->type_name(type);
 

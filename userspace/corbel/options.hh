@@ -29,7 +29,7 @@ public:
 
 	void flag(const char *name, bool &value, const char *help);
 	void text(const char *name, std::string &value, const char *type, const std::string &help,
-		  Check check = nullptr);
+		  const Check &check = nullptr);
 	void choice(const char *name, std::string &value, std::vector<std::string> words,
 		    const char *type, const char *help);
 	void number(const char *name, std::uint32_t &value, std::uint32_t least, std::uint32_t most,

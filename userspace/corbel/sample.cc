@@ -83,7 +83,7 @@ void add_vcpu(Activity &activity, std::uint32_t index, const VcpuSample &before,
 
 	vcpu.flow.latencies = after.latencies.since(before.latencies);
 	add(activity.total, vcpu.flow);
-	activity.vcpus.push_back(std::move(vcpu));
+	activity.vcpus.push_back(vcpu);
 
 	for (unsigned vector = 0; vector < after.vectors.size(); vector++) {
 		auto flow = flow_of(before.vectors[vector], after.vectors[vector]);
@@ -96,7 +96,7 @@ void add_vcpu(Activity &activity, std::uint32_t index, const VcpuSample &before,
 			flow.latencies = now->second.since(
 				earlier == before.by_vector.end() ? Latencies() : earlier->second);
 		}
-		activity.vectors.push_back({index, vector, std::move(flow)});
+		activity.vectors.push_back({index, vector, flow});
 	}
 }
 

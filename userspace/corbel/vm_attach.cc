@@ -40,9 +40,9 @@ Result<void> attach(const Options &options)
 		fmt::print("{}\n", dump(json, 2));
 		return {};
 	}
-	fmt::print("{}{} is attached, with {}; it stays so until `corbel vm detach --id {}` or "
+	fmt::print("{} is {}attached, with {}; it stays so until `corbel vm detach --id {}` or "
 		   "its end.\n",
-		   printable(session.label()), was_pinned ? " already" : "",
+		   printable(session.label()), was_pinned ? "already " : "",
 		   show_number_of(info.nr_vcpus, "vCPU"), session.vm.id());
 	return {};
 }
