@@ -6,9 +6,8 @@
  *
  * A delivery is fresh if it starts a pending interrupt and coalesced if the
  * vector was pending already. KVM does not tell which (it sets the IRR bit
- * blindly), so it is decided from the record: the bit was clear, or `since` was
- * zero, which says that the interrupt the bit stood for has been injected. An
- * injection that cannot decide whether the vector is pending again zeroes
+ * blindly), so `since` decides, the time stamp of the vector's pending interrupt:
+ * zero says that there is none, and a fresh delivery sets it. An injection that cannot decide whether the vector is pending again zeroes
  * `since` and marks the bit unsure; whoever finds the vector in the IRR with
  * `since` zero knows that one delivery was taken for coalesced and was not.
  * Therefore, when nothing is under way,
@@ -376,11 +375,16 @@ extern "C" [[clang::preserve_most]] u64 corbel_irq_accept_enter(ObservedVcpu *vc
 	vcpu->counts[v].accepted[path].fetch_add(1, Order::relaxed);
 	if (vcpu->hardware_posts()) [[unlikely]]
 		return 0;
-	const bool was_set = vcpu->pending.accept_enter(v);
-	const bool coalesced = was_set && vcpu->since[v].load(Order::relaxed);
+	vcpu->pending.accept_enter(v);
+	/*
+	 * By compare-exchange: of two deliveries of a vector at the same moment one is
+	 * fresh and the other is not.
+	 */
+	rt::Atomic<u64> &since = vcpu->since[v];
+	u64 none = since.load(Order::relaxed);
+	const bool coalesced =
+		none || !since.compare_exchange(none, rt::read_tsc(), Order::relaxed);
 
-	if (!coalesced)
-		vcpu->since[v].store(rt::read_tsc(), Order::relaxed);
 	if (wants(vcpu, CORBEL_EVENT_ACCEPT)) [[unlikely]]
 		emit(vcpu, CORBEL_EVENT_ACCEPT, v, path, coalesced);
 	return Token(vcpu, v, coalesced).value();

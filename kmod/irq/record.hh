@@ -83,7 +83,7 @@ public:
 
 	/*
 	 * Before the body of a delivery of @vector. Any context but NMI. Returns
-	 * whether the vector was in the record already.
+	 * whether the vector was in the record already, which may be a stale bit.
 	 */
 	[[gnu::always_inline]] bool accept_enter(unsigned vector)
 	{
