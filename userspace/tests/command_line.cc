@@ -21,7 +21,7 @@ struct Outcome {
 	std::string err;
 };
 
-Outcome run_words(std::vector<std::string> words)
+Outcome run_words(const std::vector<std::string> &words)
 {
 	std::vector<const char *> argv{"corbel"};
 
