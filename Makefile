@@ -65,7 +65,7 @@ bench:
 SCALE ?= 10
 soak:
 	@$(MAKE) $(call needs,$(T))
-	@qemu-tests/run --scale $(SCALE) $(T)
+	@qemu-tests/run --scale $(SCALE) --resume $(build)/soak-passed $(T)
 
 fuzz: T := $(or $(T),fuzz)
 fuzz:
