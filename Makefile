@@ -72,7 +72,7 @@ fuzz:
 	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run --scale 60 $(T)
 
-style: packages
+style: modules
 	@.ci/style
 
 clean:

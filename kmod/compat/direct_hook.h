@@ -26,6 +26,7 @@
  * The form is that of BPF's fentry / fexit trampolines; see also
  * samples/ftrace/ftrace-direct.c in the kernel source.
  */
+/* clang-format off */
 #ifndef CORBEL_COMPAT_DIRECT_HOOK_H
 #define CORBEL_COMPAT_DIRECT_HOOK_H
 

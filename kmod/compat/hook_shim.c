@@ -29,7 +29,7 @@ static struct ftrace_ops corbel_direct_ops[CORBEL_DIRECT_SLOTS];
 int corbel_symbol_find(const char *name, struct corbel_symbol *symbol)
 {
 	/* A disabled kprobe patches nothing; it is the public way to an address. */
-	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	struct kprobe probe = {.symbol_name = name, .flags = KPROBE_FLAG_DISABLED};
 	char text[KSYM_SYMBOL_LEN];
 	unsigned long address;
 	char *size;

@@ -27,8 +27,7 @@ struct Definition {
 };
 
 constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
-	[CORBEL_HOOK_ACCEPT] = {CORBEL_HOOK_DIRECT, 0, "__apic_accept_irq",
-				"kvm:__apic_accept_irq",
+	[CORBEL_HOOK_ACCEPT] = {CORBEL_HOOK_DIRECT, 0, "__apic_accept_irq", "kvm:__apic_accept_irq",
 				"int (struct kvm_lapic *, int, int, int, int, struct dest_map *)",
 				"pending records are sampled, not exact; nothing is counted"},
 	[CORBEL_HOOK_LAPIC_STATE] = {CORBEL_HOOK_DIRECT, 1, "kvm_apic_set_state",
@@ -38,9 +37,10 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 	[CORBEL_HOOK_LAPIC_RESET] = {CORBEL_HOOK_DIRECT, 2, "kvm_lapic_reset",
 				     "kvm:kvm_lapic_reset", "void (struct kvm_vcpu *, bool)",
 				     "after an APIC reset records are wrong until they are read"},
-	[CORBEL_HOOK_VCPU_CREATED] = {CORBEL_HOOK_DIRECT, 3, "kvm_arch_vcpu_postcreate",
-				      "kvm:kvm_arch_vcpu_postcreate", "void (struct kvm_vcpu *)",
-				      "vCPUs made after attaching are seen when the VM is asked about"},
+	[CORBEL_HOOK_VCPU_CREATED] =
+		{CORBEL_HOOK_DIRECT, 3, "kvm_arch_vcpu_postcreate", "kvm:kvm_arch_vcpu_postcreate",
+		 "void (struct kvm_vcpu *)",
+		 "vCPUs made after attaching are seen when the VM is asked about"},
 	[CORBEL_HOOK_VM_CLOSED] = {CORBEL_HOOK_DIRECT, 4, "kvm_vm_release", "kvm:kvm_vm_release",
 				   "int (struct inode *, struct file *)",
 				   "a VM closed by a living process is kept until detached"},
@@ -317,8 +317,9 @@ int corbel_inventory_init(const char *without)
 	if (!resolved && resolved.error() == Error::no_memory)
 		return resolved.to_errno();
 	if (!resolved)
-		corbel_log_warn("the kernel's type information (/sys/kernel/btf/vmlinux and .../kvm) "
-				"cannot be read: no hook is used, nothing can be observed");
+		corbel_log_warn(
+			"the kernel's type information (/sys/kernel/btf/vmlinux and .../kvm) "
+			"cannot be read: no hook is used, nothing can be observed");
 	for (u32 i = 0; resolved && i < CORBEL_HOOK_COUNT; i++) {
 		if (!found[i].usable && definitions[i].kind != CORBEL_HOOK_NOTIFIER)
 			warn_missing(definitions[i]);

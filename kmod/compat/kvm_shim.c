@@ -129,7 +129,8 @@ static struct module *corbel_dependency(const char *name)
 {
 	struct module_use *use;
 
-	list_for_each_entry(use, &THIS_MODULE->target_list, target_list) {
+	list_for_each_entry(use, &THIS_MODULE->target_list, target_list)
+	{
 		if (!strcmp(use->target->name, name))
 			return use->target;
 	}
@@ -149,7 +150,7 @@ struct kvm_vcpu *const *corbel_running_vcpus(void)
 	symbols = rcu_dereference_sched(kvm->kallsyms);
 	for (i = 0; symbols && i < symbols->num_symtab && !found; i++) {
 		if (!strcmp(symbols->strtab + symbols->symtab[i].st_name, "kvm_running_vcpu"))
-			found = (struct kvm_vcpu *__percpu *)symbols->symtab[i].st_value;
+			found = (struct kvm_vcpu * __percpu *)symbols->symtab[i].st_value;
 	}
 	/* Of a per-CPU variable the symbol is the base that this_cpu_read() takes. */
 	if (found && this_cpu_read(*found) != kvm_get_running_vcpu())

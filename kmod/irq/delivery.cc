@@ -96,8 +96,7 @@ class Token {
 public:
 	[[gnu::always_inline]] Token(ObservedVcpu *vcpu, u8 vector, bool coalesced)
 		: value_(reinterpret_cast<u64>(vcpu) | vector | (coalesced ? coalesced_bit : 0))
-	{
-	}
+	{}
 	[[gnu::always_inline]] explicit Token(u64 value) : value_(value) {}
 
 	[[gnu::always_inline]] u64 value() const { return value_; }

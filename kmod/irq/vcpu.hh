@@ -101,7 +101,8 @@ struct alignas(64) ObservedVcpu {
 		const u8 *word = registers + apic_isr + 16 * (vector / 32);
 
 		return rt::atomic_load(reinterpret_cast<const u32 *>(word), Order::relaxed) >>
-			       (vector % 32) & 1;
+			       (vector % 32) &
+		       1;
 	}
 	[[nodiscard, gnu::always_inline]] bool hardware_posts() const
 	{

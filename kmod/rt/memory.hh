@@ -34,7 +34,8 @@ public:
 	Box &operator=(Box &&) = delete;
 	~Box()
 	{
-		if (!object_)
+		/* The analyzer does not follow which member of Result's union lives. */
+		if (!object_) // NOLINT(clang-analyzer-core.uninitialized.Branch)
 			return;
 		object_->~T();
 		corbel_free(object_);
@@ -83,7 +84,8 @@ public:
 		}
 		return *this;
 	}
-	~Pages() { corbel_free_pages(memory_); }
+	/* See ~Box. */
+	~Pages() { corbel_free_pages(memory_); } // NOLINT(clang-analyzer-core.CallAndMessage)
 
 	template <typename T>
 	[[nodiscard]] T *as()

@@ -88,8 +88,8 @@ u64 corbel_percpu_sum(const u64 *base)
 	u64 sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr((__force const u64 __percpu *)base, cpu));
+	for_each_possible_cpu(cpu) sum +=
+		READ_ONCE(*per_cpu_ptr((__force const u64 __percpu *)base, cpu));
 	return sum;
 }
 CORBEL_EXPORT(corbel_percpu_sum);
@@ -101,9 +101,9 @@ struct corbel_mutex {
 
 static struct lock_class_key corbel_lock_keys[CORBEL_LOCK_ROLES];
 static const char *const corbel_lock_names[CORBEL_LOCK_ROLES] = {
-	"corbel_role_0", "corbel_role_1", "corbel_role_2",  "corbel_role_3",
-	"corbel_role_4", "corbel_role_5", "corbel_role_6",  "corbel_role_7",
-	"corbel_role_8", "corbel_role_9", "corbel_role_10", "corbel_role_11",
+	"corbel_role_0",  "corbel_role_1",  "corbel_role_2",  "corbel_role_3",
+	"corbel_role_4",  "corbel_role_5",  "corbel_role_6",  "corbel_role_7",
+	"corbel_role_8",  "corbel_role_9",  "corbel_role_10", "corbel_role_11",
 	"corbel_role_12", "corbel_role_13", "corbel_role_14", "corbel_role_15",
 };
 
@@ -305,7 +305,7 @@ static int corbel_file_mmap(struct file *file, struct vm_area_struct *area)
 static __poll_t corbel_file_poll(struct file *file, poll_table *table)
 {
 	struct corbel_file *it = file->private_data;
-	struct corbel_poll poll = { .file = file, .table = table };
+	struct corbel_poll poll = {.file = file, .table = table};
 	__poll_t mask = 0;
 	u32 ready;
 

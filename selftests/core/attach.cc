@@ -18,8 +18,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 int try_attach(int device, int fd)
 {
@@ -137,7 +136,8 @@ void close_vm_fd()
 	unique_fd attachment = attach(device.get(), copy.get());
 
 	copy.reset();
-	CHECK_EQ(vm_info(attachment.get()).state, CORBEL_VM_LIVE, "after the VM's descriptor was closed");
+	CHECK_EQ(vm_info(attachment.get()).state, CORBEL_VM_LIVE,
+		 "after the VM's descriptor was closed");
 	device.reset();
 	CHECK_EQ(vm_info(attachment.get()).state, CORBEL_VM_LIVE, "after the device was closed");
 }
@@ -166,7 +166,8 @@ void pin_and_open()
 	irq.reset();
 	attachment.reset();
 	attachment = open_vm(device.get(), id);
-	CHECK_EQ(vm_info(attachment.get()).features, CORBEL_FEATURE_IRQ, "what was enabled stays so");
+	CHECK_EQ(vm_info(attachment.get()).features, CORBEL_FEATURE_IRQ,
+		 "what was enabled stays so");
 	CHECK_EQ(set_pin(attachment.get(), false), 0, "unpin");
 	attachment.reset();
 	CHECK_EQ(query(device.get()).nr_vms, 0u, "unpinned and closed");
@@ -219,10 +220,13 @@ void list_all()
 	for (unsigned i = 0; i < 3; i++) {
 		corbel_vm_info info = vm_info(fds[i].get());
 
-		CHECK(std::ranges::any_of(all, [&](const corbel_vm_info &vm) {
-			return vm.vm_id == info.vm_id && vm.nr_vcpus == i + 1 && vm.nr_fds == 1 &&
-			       vm.size == sizeof(vm);
-		}), "VM {} is not in the list", info.vm_id);
+		CHECK(std::ranges::any_of(all,
+					  [&](const corbel_vm_info &vm) {
+						  return vm.vm_id == info.vm_id &&
+							 vm.nr_vcpus == i + 1 && vm.nr_fds == 1 &&
+							 vm.size == sizeof(vm);
+					  }),
+		      "VM {} is not in the list", info.vm_id);
 	}
 }
 
@@ -298,7 +302,8 @@ void close_on_exec()
 	unique_fd ring_fd(request(irq.get(), CORBEL_IRQ_RING, ring));
 
 	for (const unique_fd *fd : {&attachment, &irq, &ring_fd})
-		CHECK(*fd && fcntl(fd->get(), F_GETFD) & FD_CLOEXEC, "descriptor {} is not close-on-exec", fd->get());
+		CHECK(*fd && fcntl(fd->get(), F_GETFD) & FD_CLOEXEC,
+		      "descriptor {} is not close-on-exec", fd->get());
 }
 
 constexpr test_case cases[] = {

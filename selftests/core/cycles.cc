@@ -15,8 +15,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr unsigned warm_up = 3;
 
@@ -29,7 +28,8 @@ void observe(int device, guest_vm &vm, unsigned cycle)
 	if (cycle % 2)
 		irq_check(irq.get(), CORBEL_IRQ_CHECK_ON);
 	if (cycle % 3 == 0)
-		ring.emplace(irq.get(), 8, event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
+		ring.emplace(irq.get(), 8,
+			     event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
 	vm.wait("interrupts are observed", [&] {
 		return sum_paths(irq_vcpu(irq.get(), 0).accepted) >= 20 &&
 		       sum_paths(irq_vcpu(irq.get(), 1).accepted) >= 20;
@@ -100,7 +100,8 @@ void load_again_and_again()
 			observing.measure([&] { observe(connect_device().get(), loaded.vm, i); });
 			/* Every other time with a pinned attachment that has no descriptor. */
 			if (i % 2) {
-				unique_fd attachment = attach(connect_device().get(), loaded.vm.fd());
+				unique_fd attachment =
+					attach(connect_device().get(), loaded.vm.fd());
 				open_irq(attachment.get());
 				CHECK_EQ(set_pin(attachment.get(), true), 0, "pin");
 			}

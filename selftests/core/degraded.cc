@@ -41,8 +41,8 @@ void sample(const std::string &hook)
 	observed.vm.send_msi(1, 0x55);
 	const corbel_irq_vcpu vcpu = observed.read(1);
 	CHECK(test_vector(vcpu.irr, 0x55), "the IRR lacks the vector");
-	CHECK(same_words(vcpu.record, vcpu.irr), "record {} is not the IRR {}", print_words(vcpu.record),
-	      print_words(vcpu.irr));
+	CHECK(same_words(vcpu.record, vcpu.irr), "record {} is not the IRR {}",
+	      print_words(vcpu.record), print_words(vcpu.irr));
 	CHECK_EQ(vcpu.pending, 1u, "pending");
 	corbel_irq_check check = {};
 	check.flags = CORBEL_IRQ_CHECK_ON;
@@ -132,9 +132,8 @@ void attach_after_ends()
 		unique_fd irq = open_irq(kept.back().get());
 		CHECK_EQ(vm_info(kept.back().get()).state, CORBEL_VM_LIVE, "VM {}", i);
 		process.kill();
-		wait_until("its end is seen", [&] {
-			return vm_info(kept.back().get()).state == CORBEL_VM_ENDED;
-		});
+		wait_until("its end is seen",
+			   [&] { return vm_info(kept.back().get()).state == CORBEL_VM_ENDED; });
 	}
 }
 

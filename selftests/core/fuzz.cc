@@ -27,8 +27,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 struct options {
 	uint64_t seed = std::time(nullptr);
@@ -42,7 +41,8 @@ void print_results(const std::vector<fuzz_statistics> &all)
 
 	for (const fuzz_statistics &one : all)
 		sum += one;
-	comment("{} operations, of them {} ioctls; {} VMs were killed", sum.operations, sum.ioctls, sum.kills);
+	comment("{} operations, of them {} ioctls; {} VMs were killed", sum.operations, sum.ioctls,
+		sum.kills);
 	for (const auto &[name, answers] : sum.answers) {
 		std::string text;
 
@@ -51,8 +51,8 @@ void print_results(const std::vector<fuzz_statistics> &all)
 		comment("{}:{}", name, text);
 	}
 	for (const abi_entry &entry : abi_table())
-		CHECK(sum.answers[entry.name][0] > 0 || chosen.seconds < 20, "{} never succeeded, so too little was tried",
-			entry.name);
+		CHECK(sum.answers[entry.name][0] > 0 || chosen.seconds < 20,
+		      "{} never succeeded, so too little was tried", entry.name);
 }
 
 /* Attachments that a sequence left pinned. */
@@ -83,8 +83,9 @@ void fuzz()
 		attachment.reset();
 		usage = read_settled_slab_usage(ours);
 	}
-	comment("seed {}, {} threads, {} s; the same again: fuzz --seed {} --threads {} --seconds {}", chosen.seed,
-		chosen.threads, chosen.seconds, chosen.seed, chosen.threads, chosen.seconds);
+	comment("seed {}, {} threads, {} s; the same again: fuzz --seed {} --threads {} --seconds {}",
+		chosen.seed, chosen.threads, chosen.seconds, chosen.seed, chosen.threads,
+		chosen.seconds);
 
 	std::vector<fuzz_statistics> statistics(chosen.threads + 1);
 	std::vector<std::string> troubles(chosen.threads + 1);
@@ -129,7 +130,8 @@ void fuzz()
 	unique_fd device = connect_device();
 	wait_until("all attachments are gone", [&] { return query(device.get()).nr_vms == 0; });
 	wait_until("all hooks are released", [&] {
-		return std::ranges::all_of(list_hooks(device.get()),
+		return std::ranges::all_of(
+			list_hooks(device.get()),
 			[](const corbel_hook_info &hook) { return hook.users == 0; });
 	});
 	device.reset();

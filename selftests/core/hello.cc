@@ -16,8 +16,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 /* Every ioctl of the device but the handshake, well-formed, answers EPROTO. */
 void check_locked(int device)
@@ -58,15 +57,17 @@ void name_versions()
 	CHECK_EQ(say_hello(device.get(), hello), 0, "handshake");
 	CHECK_EQ(hello.abi_major, CORBEL_ABI_MAJOR, "module's ABI");
 	CHECK_EQ(hello.abi_minor, CORBEL_ABI_MINOR, "module's ABI");
-	CHECK(memchr(hello.version, 0, sizeof(hello.version)) && hello.version[0], "no version in the answer");
+	CHECK(memchr(hello.version, 0, sizeof(hello.version)) && hello.version[0],
+	      "no version in the answer");
 	CHECK(std::strcmp(hello.version, "selftests"), "the answer repeats the caller's version");
 	uname(&system);
-	CHECK(!std::strncmp(hello.release, system.release, sizeof(hello.release)), "built for '{}', running '{}'",
-		hello.release, system.release);
+	CHECK(!std::strncmp(hello.release, system.release, sizeof(hello.release)),
+	      "built for '{}', running '{}'", hello.release, system.release);
 	std::string source = read_file("/sys/module/corbel/srcversion");
-	CHECK(source == std::string(hello.srcversion) + "\n", "srcversion '{}', sysfs '{}'", hello.srcversion, source);
-	comment("module {}, ABI {}.{}, for {}, srcversion {}", hello.version, hello.abi_major, hello.abi_minor,
-		hello.release, hello.srcversion);
+	CHECK(source == std::string(hello.srcversion) + "\n", "srcversion '{}', sysfs '{}'",
+	      hello.srcversion, source);
+	comment("module {}, ABI {}.{}, for {}, srcversion {}", hello.version, hello.abi_major,
+		hello.abi_minor, hello.release, hello.srcversion);
 }
 
 void refuse_skew()
@@ -93,10 +94,12 @@ void refuse_skew()
 		std::strcpy(hello.version, "skewed");
 		if (major == CORBEL_ABI_MAJOR && minor <= CORBEL_ABI_MINOR)
 			continue;
-		CHECK_EQ(request(device.get(), CORBEL_HELLO, hello), -EPROTO, "ABI {}.{}", major, minor);
+		CHECK_EQ(request(device.get(), CORBEL_HELLO, hello), -EPROTO, "ABI {}.{}", major,
+			 minor);
 		CHECK_EQ(hello.abi_major, CORBEL_ABI_MAJOR, "module's version is named");
 		CHECK_EQ(hello.abi_minor, CORBEL_ABI_MINOR, "module's version is named");
-		CHECK(hello.version[0] && std::strcmp(hello.version, "skewed"), "module's version is named");
+		CHECK(hello.version[0] && std::strcmp(hello.version, "skewed"),
+		      "module's version is named");
 		check_locked(device.get());
 	}
 	corbel_hello hello;
@@ -113,7 +116,8 @@ void accept_older_minor()
 
 		hello.abi_major = CORBEL_ABI_MAJOR;
 		hello.abi_minor = minor;
-		CHECK_EQ(request(device.get(), CORBEL_HELLO, hello), 0, "ABI {}.{}", CORBEL_ABI_MAJOR, minor);
+		CHECK_EQ(request(device.get(), CORBEL_HELLO, hello), 0, "ABI {}.{}",
+			 CORBEL_ABI_MAJOR, minor);
 		CHECK_EQ(hello.abi_minor, CORBEL_ABI_MINOR, "module's version is named");
 		query(device.get());
 	}

@@ -13,8 +13,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr size_t page = 4096;
 
@@ -66,7 +65,8 @@ int try_entry(const abi_entry &entry, const fd_set_of_vm &fds, const void *argum
 }
 
 /* Runs `body` for every entry and checks that it left no trace. */
-template <typename Body> void for_each_entry(Body &&body)
+template <typename Body>
+void for_each_entry(Body &&body)
 {
 	ensure_corbel();
 	fd_set_of_vm fds;
@@ -75,7 +75,8 @@ template <typename Body> void for_each_entry(Body &&body)
 		footprint before = take_footprint(fds);
 
 		body(entry, fds);
-		CHECK(take_footprint(fds) == before, "{} changed something by a refused request", entry.name);
+		CHECK(take_footprint(fds) == before, "{} changed something by a refused request",
+		      entry.name);
 	}
 }
 
@@ -94,11 +95,13 @@ void refuse_sizes()
 	for_each_entry([](const abi_entry &entry, fd_set_of_vm &fds) {
 		__u32 right = entry.size();
 
-		for (__u32 size : {0u, 1u, 4u, right - 1, right + 1, right * 2, 4096u, 0x7fffffffu, 0x80000000u, ~0u}) {
+		for (__u32 size : {0u, 1u, 4u, right - 1, right + 1, right * 2, 4096u, 0x7fffffffu,
+				   0x80000000u, ~0u}) {
 			auto argument = well_formed(entry, fds);
 
 			std::memcpy(argument.data(), &size, sizeof(size));
-			CHECK_EQ(try_entry(entry, fds, argument.data()), -EINVAL, "{} of size {}", entry.name, size);
+			CHECK_EQ(try_entry(entry, fds, argument.data()), -EINVAL, "{} of size {}",
+				 entry.name, size);
 		}
 	});
 }
@@ -113,8 +116,8 @@ void refuse_flags()
 			if (entry.flags & flags)
 				continue;
 			std::memcpy(argument.data() + 4, &flags, sizeof(flags));
-			CHECK_EQ(try_entry(entry, fds, argument.data()), -EINVAL, "{} with flags {:#x}", entry.name,
-				flags);
+			CHECK_EQ(try_entry(entry, fds, argument.data()), -EINVAL,
+				 "{} with flags {:#x}", entry.name, flags);
 		}
 	});
 }
@@ -130,7 +133,7 @@ void refuse_padding()
 
 				argument[range.offset + i] = 0x80;
 				CHECK_EQ(try_entry(entry, fds, argument.data()), -EINVAL,
-					"{} with byte {} of the padding set", entry.name, i);
+					 "{} with byte {} of the padding set", entry.name, i);
 			}
 		}
 	});
@@ -138,29 +141,19 @@ void refuse_padding()
 }
 
 /* Two pages, of which the second has no access. */
-class guarded_page
-{
-    public:
+class guarded_page {
+public:
 	guarded_page()
 	{
-		space = static_cast<char *>(
-			mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		space = static_cast<char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 		mprotect(space + page, page, PROT_NONE);
 	}
-	~guarded_page()
-	{
-		munmap(space, 2 * page);
-	}
-	char *end() const
-	{
-		return space + page;
-	}
-	void make_read_only()
-	{
-		mprotect(space, page, PROT_READ);
-	}
+	~guarded_page() { munmap(space, 2 * page); }
+	char *end() const { return space + page; }
+	void make_read_only() { mprotect(space, page, PROT_READ); }
 
-    private:
+private:
 	char *space;
 };
 
@@ -169,19 +162,21 @@ void refuse_pointers()
 	for_each_entry([](const abi_entry &entry, fd_set_of_vm &fds) {
 		guarded_page guarded;
 
-		for (uintptr_t bad : {0ul, 1ul, 0x1000ul, 0x7ffffffff000ul, 0x800000000000ul, 0xffff888000000000ul,
-			     0xffffffff81000000ul, ~0ul, ~0ul - 7, reinterpret_cast<uintptr_t>(guarded.end())})
-			CHECK_EQ(try_entry(entry, fds, reinterpret_cast<void *>(bad)), -EFAULT, "{} at {:#x}",
-				entry.name, bad);
+		for (uintptr_t bad : {0ul, 1ul, 0x1000ul, 0x7ffffffff000ul, 0x800000000000ul,
+				      0xffff888000000000ul, 0xffffffff81000000ul, ~0ul, ~0ul - 7,
+				      reinterpret_cast<uintptr_t>(guarded.end())})
+			CHECK_EQ(try_entry(entry, fds, reinterpret_cast<void *>(bad)), -EFAULT,
+				 "{} at {:#x}", entry.name, bad);
 
 		/* Begins in a page that is there and ends in one that is not. */
 		auto argument = well_formed(entry, fds);
-		for (size_t there : {size_t{1}, size_t{4}, argument.size() / 2, argument.size() - 1}) {
+		for (size_t there :
+		     {size_t{1}, size_t{4}, argument.size() / 2, argument.size() - 1}) {
 			char *place = guarded.end() - there;
 
 			std::memcpy(place, argument.data(), there);
-			CHECK_EQ(try_entry(entry, fds, place), -EFAULT, "{} of which {} bytes are there", entry.name,
-				there);
+			CHECK_EQ(try_entry(entry, fds, place), -EFAULT,
+				 "{} of which {} bytes are there", entry.name, there);
 		}
 	});
 }
@@ -200,8 +195,8 @@ void undo_when_answer_fails()
 		if (entry.answers)
 			CHECK_EQ(result, -EFAULT, "{} in a read-only page", entry.name);
 		else
-			CHECK(result >= 0 || result == -EFAULT, "{} in a read-only page answers {}", entry.name,
-				error_name(result));
+			CHECK(result >= 0 || result == -EFAULT, "{} in a read-only page answers {}",
+			      entry.name, error_name(result));
 	});
 }
 
@@ -215,12 +210,13 @@ void refuse_inner_pointers()
 		if (!entry.pointer)
 			return;
 		for (__u64 bad : {__u64{0}, __u64{8}, __u64{0xffff888000000000}, ~__u64{0} - 15,
-			     reinterpret_cast<__u64>(guarded.end()), reinterpret_cast<__u64>(guarded.end() - 8)}) {
+				  reinterpret_cast<__u64>(guarded.end()),
+				  reinterpret_cast<__u64>(guarded.end() - 8)}) {
 			auto argument = well_formed(entry, fds);
 
 			std::memcpy(argument.data() + *entry.pointer, &bad, sizeof(bad));
-			CHECK_EQ(try_entry(entry, fds, argument.data()), -EFAULT, "{} with a pointer of {:#x}",
-				entry.name, bad);
+			CHECK_EQ(try_entry(entry, fds, argument.data()), -EFAULT,
+				 "{} with a pointer of {:#x}", entry.name, bad);
 			tried++;
 		}
 	});
@@ -244,17 +240,23 @@ void refuse_numbers()
 
 			std::memcpy(space.data(), argument.data(), argument.size());
 			if (entry.kind != kind)
-				CHECK_EQ(call(fds.get(kind), entry.command, space.data()), -ENOTTY, "{} on {}", entry.name,
-					kind_name(kind));
-			for (size_t size : {size_t{0}, entry.size() - 1, entry.size() + 1, size_t{0x3fff}})
+				CHECK_EQ(call(fds.get(kind), entry.command, space.data()), -ENOTTY,
+					 "{} on {}", entry.name, kind_name(kind));
+			for (size_t size :
+			     {size_t{0}, entry.size() - 1, entry.size() + 1, size_t{0x3fff}})
 				CHECK_EQ(call(fds.get(kind),
-						 _IOC(_IOC_READ | _IOC_WRITE, CORBEL_IOC_MAGIC, number, size), space.data()),
-					-ENOTTY, "{} encoded with size {} on {}", entry.name, size, kind_name(kind));
+					      _IOC(_IOC_READ | _IOC_WRITE, CORBEL_IOC_MAGIC, number,
+						   size),
+					      space.data()),
+					 -ENOTTY, "{} encoded with size {} on {}", entry.name, size,
+					 kind_name(kind));
 			for (unsigned direction : {0u, 1u, 2u})
 				CHECK_EQ(call(fds.get(kind),
-						 _IOC(direction, CORBEL_IOC_MAGIC, number, entry.size()), space.data()),
-					-ENOTTY, "{} encoded with direction {} on {}", entry.name, direction,
-					kind_name(kind));
+					      _IOC(direction, CORBEL_IOC_MAGIC, number,
+						   entry.size()),
+					      space.data()),
+					 -ENOTTY, "{} encoded with direction {} on {}", entry.name,
+					 direction, kind_name(kind));
 		}
 		for (unsigned number = 0; number < 256; number++) {
 			bool known = false;
@@ -265,10 +267,13 @@ void refuse_numbers()
 				unsigned long command = _IOC(3u, CORBEL_IOC_MAGIC, number, size);
 
 				if (!known)
-					CHECK_EQ(call(fds.get(kind), command, space.data()), -ENOTTY, "number {:#x} on {}",
-						number, kind_name(kind));
-				CHECK_EQ(call(fds.get(kind), _IOC(3u, CORBEL_IOC_MAGIC ^ 1, number, size), space.data()),
-					-ENOTTY, "another magic on {}", kind_name(kind));
+					CHECK_EQ(call(fds.get(kind), command, space.data()),
+						 -ENOTTY, "number {:#x} on {}", number,
+						 kind_name(kind));
+				CHECK_EQ(call(fds.get(kind),
+					      _IOC(3u, CORBEL_IOC_MAGIC ^ 1, number, size),
+					      space.data()),
+					 -ENOTTY, "another magic on {}", kind_name(kind));
 			}
 		}
 	}
@@ -285,7 +290,8 @@ void refuse_values()
 	for (__u32 index : {query(fds.device.get()).nr_hooks, 0x7fffffffu, ~0u}) {
 		corbel_hook_info hook = {};
 		hook.index = index;
-		CHECK_EQ(request(fds.device.get(), CORBEL_HOOK_INFO, hook), -ENOENT, "hook {}", index);
+		CHECK_EQ(request(fds.device.get(), CORBEL_HOOK_INFO, hook), -ENOENT, "hook {}",
+			 index);
 	}
 	for (__u32 vcpu : {1u, 63u, 64u, 1023u, 1024u, 4096u, 0x80000000u, ~0u}) {
 		corbel_irq_vcpu one = {};
@@ -303,13 +309,15 @@ void refuse_values()
 		corbel_irq_hist hist = {};
 		hist.vector = vector;
 		int result = request(irq, CORBEL_IRQ_HIST, hist);
-		CHECK(result == -EINVAL || result == -ENOENT, "vector {} answers {}", vector, error_name(result));
+		CHECK(result == -EINVAL || result == -ENOENT, "vector {} answers {}", vector,
+		      error_name(result));
 	}
 	for (__u32 count : {0u, 1u, 255u, 257u, ~0u}) {
 		corbel_irq_vectors vectors = {};
 		vectors.count = count;
 		vectors.vectors = reinterpret_cast<__u64>(fds.vectors.data());
-		CHECK_EQ(request(irq, CORBEL_IRQ_VECTORS_GET, vectors), -EINVAL, "room for {}", count);
+		CHECK_EQ(request(irq, CORBEL_IRQ_VECTORS_GET, vectors), -EINVAL, "room for {}",
+			 count);
 	}
 	corbel_irq_check check = {};
 	check.flags = CORBEL_IRQ_CHECK_ON | CORBEL_IRQ_CHECK_OFF;
@@ -317,14 +325,24 @@ void refuse_values()
 	struct {
 		__u32 order, events;
 	} rings[] = {
-		{0, 2}, {CORBEL_RING_MIN_ORDER - 1, 2}, {CORBEL_RING_MAX_ORDER + 1, 2}, {32, 2}, {64, 2}, {~0u, 2},
-		{8, 0}, {8, 1}, {8, 1u << (CORBEL_EVENT_MAX + 1)}, {8, 1u << 31}, {8, ~0u},
+		{0, 2},
+		{CORBEL_RING_MIN_ORDER - 1, 2},
+		{CORBEL_RING_MAX_ORDER + 1, 2},
+		{32, 2},
+		{64, 2},
+		{~0u, 2},
+		{8, 0},
+		{8, 1},
+		{8, 1u << (CORBEL_EVENT_MAX + 1)},
+		{8, 1u << 31},
+		{8, ~0u},
 	};
 	for (auto [order, events] : rings) {
 		corbel_irq_ring ring = {};
 		ring.order = order;
 		ring.events = events;
-		CHECK_EQ(request(irq, CORBEL_IRQ_RING, ring), -EINVAL, "ring of order {}, events {:#x}", order, events);
+		CHECK_EQ(request(irq, CORBEL_IRQ_RING, ring), -EINVAL,
+			 "ring of order {}, events {:#x}", order, events);
 	}
 	CHECK(take_footprint(fds) == before, "a wrong value changed something");
 }
@@ -382,19 +400,25 @@ void refuse_mappings()
 		{"status page, executable", irq, page, PROT_READ | PROT_EXEC, MAP_SHARED, 0, false},
 		{"status page, two pages", irq, 2 * page, PROT_READ, MAP_SHARED, 0, false},
 		{"behind the status page", irq, page, PROT_READ, MAP_SHARED, page, false},
-		{"far behind the status page", irq, page, PROT_READ, MAP_SHARED, off_t{1} << 52, false},
+		{"far behind the status page", irq, page, PROT_READ, MAP_SHARED, off_t{1} << 52,
+		 false},
 		{"ring control", ring, page, rw, MAP_SHARED, CORBEL_RING_CTL_OFFSET, true},
-		{"ring control, private", ring, page, rw, MAP_PRIVATE, CORBEL_RING_CTL_OFFSET, false},
-		{"ring control, two pages", ring, 2 * page, rw, MAP_SHARED, CORBEL_RING_CTL_OFFSET, false},
+		{"ring control, private", ring, page, rw, MAP_PRIVATE, CORBEL_RING_CTL_OFFSET,
+		 false},
+		{"ring control, two pages", ring, 2 * page, rw, MAP_SHARED, CORBEL_RING_CTL_OFFSET,
+		 false},
 		{"ring data", ring, data, PROT_READ, MAP_SHARED, CORBEL_RING_DATA_OFFSET, true},
 		{"ring data, writable", ring, data, rw, MAP_SHARED, CORBEL_RING_DATA_OFFSET, false},
-		{"ring data, private", ring, data, PROT_READ, MAP_PRIVATE, CORBEL_RING_DATA_OFFSET, false},
-		{"ring data, executable", ring, data, PROT_READ | PROT_EXEC, MAP_SHARED, CORBEL_RING_DATA_OFFSET, false},
-		{"ring data, one page more", ring, data + page, PROT_READ, MAP_SHARED, CORBEL_RING_DATA_OFFSET, false},
-		{"ring data, far more", ring, data + (size_t{1} << 40), PROT_READ, MAP_SHARED, CORBEL_RING_DATA_OFFSET,
-			false},
+		{"ring data, private", ring, data, PROT_READ, MAP_PRIVATE, CORBEL_RING_DATA_OFFSET,
+		 false},
+		{"ring data, executable", ring, data, PROT_READ | PROT_EXEC, MAP_SHARED,
+		 CORBEL_RING_DATA_OFFSET, false},
+		{"ring data, one page more", ring, data + page, PROT_READ, MAP_SHARED,
+		 CORBEL_RING_DATA_OFFSET, false},
+		{"ring data, far more", ring, data + (size_t{1} << 40), PROT_READ, MAP_SHARED,
+		 CORBEL_RING_DATA_OFFSET, false},
 		{"behind the ring's data", ring, page, PROT_READ, MAP_SHARED,
-			static_cast<off_t>(CORBEL_RING_DATA_OFFSET + data), false},
+		 static_cast<off_t>(CORBEL_RING_DATA_OFFSET + data), false},
 		{"between control and data", ring, page, PROT_READ, MAP_SHARED, page, false},
 		{"device", fds.device.get(), page, PROT_READ, MAP_SHARED, 0, false},
 		{"VM fd", fds.attachment.get(), page, PROT_READ, MAP_SHARED, 0, false},
@@ -426,7 +450,8 @@ void refuse_changed_mappings()
 
 		CHECK(place != MAP_FAILED, "{}: {}", one.what, error_name(errno));
 		for (int protection : {PROT_READ | PROT_WRITE, PROT_WRITE, PROT_READ | PROT_EXEC})
-			CHECK(mprotect(place, page, protection) < 0, "{} got protection {}", one.what, protection);
+			CHECK(mprotect(place, page, protection) < 0, "{} got protection {}",
+			      one.what, protection);
 		void *grown = mremap(place, page, 64 * page, MREMAP_MAYMOVE);
 		CHECK(grown == MAP_FAILED, "{} grew to 64 pages", one.what);
 		munmap(place, page);

@@ -20,8 +20,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 /* What can still be asked of a VM that has ended, and what cannot. */
 void check_ended(int attachment, int irq, ring_reader &ring, const corbel_irq_vcpu &last)
@@ -31,7 +30,8 @@ void check_ended(int attachment, int irq, ring_reader &ring, const corbel_irq_vc
 
 	CHECK_EQ(vm_info(attachment).state, CORBEL_VM_ENDED, "state");
 	CHECK_EQ(irq_info(irq).ended, 1u, "observer");
-	CHECK(sum_paths(irq_vcpu(irq, 0).accepted) >= sum_paths(last.accepted), "the last counts are lost");
+	CHECK(sum_paths(irq_vcpu(irq, 0).accepted) >= sum_paths(last.accepted),
+	      "the last counts are lost");
 	irq_vectors(irq, 0);
 	irq_hist(irq, 0);
 	CHECK(ring.ended(), "the ring's header does not tell of the end");
@@ -54,15 +54,18 @@ void end_while_attached(const std::function<void(vm_process &)> &end)
 	unique_fd attachment = attach(device.get(), process.vm_fd().get());
 	unique_fd irq = open_irq(attachment.get());
 	std::optional<ring_reader> ring(std::in_place, irq.get(), 10,
-		event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
+					event_bit(CORBEL_EVENT_ACCEPT) |
+						event_bit(CORBEL_EVENT_INJECT));
 	std::optional<status_page> page(std::in_place, irq.get());
 
 	irq_check(irq.get(), CORBEL_IRQ_CHECK_ON);
-	wait_until("interrupts are observed", [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 500; });
+	wait_until("interrupts are observed",
+		   [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 500; });
 	corbel_irq_vcpu last = irq_vcpu(irq.get(), 0);
 	end(process);
 	wait_until("the attachment sees the end", [&] {
-		return vm_info(attachment.get()).state == CORBEL_VM_ENDED && irq_info(irq.get()).ended;
+		return vm_info(attachment.get()).state == CORBEL_VM_ENDED &&
+		       irq_info(irq.get()).ended;
 	});
 	wait_kvm_state(before);
 	wait_until("the ring is told", [&] { return ring->ended(); });
@@ -131,7 +134,8 @@ void kill_observer()
 	wait_until("the attachment is gone", [&] { return query(device.get()).nr_vms == 0; });
 	unique_fd attachment = attach(device.get(), process.vm_fd().get());
 	unique_fd irq = open_irq(attachment.get());
-	wait_until("the VM goes on", [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 100; });
+	wait_until("the VM goes on",
+		   [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 100; });
 }
 
 /* Readers on every descriptor while the VM goes away under them. */
@@ -186,7 +190,8 @@ void observe_late_vcpus()
 			CHECK_EQ(vm.send_msi(i, 0x40 + i), 1, "MSI to the new vCPU");
 			vm.wait("it is handled", [&] { return vm.handled(i, 0x40 + i) == n; });
 		}
-		wait_until("the vCPU is observed", [&] { return irq_info(observed.irq.get()).nr_vcpus == i + 1; });
+		wait_until("the vCPU is observed",
+			   [&] { return irq_info(observed.irq.get()).nr_vcpus == i + 1; });
 		CHECK_EQ(vm_info(observed.attachment.get()).nr_vcpus, i + 1, "attachment");
 
 		/* From here on it is counted like any other. */
@@ -194,7 +199,8 @@ void observe_late_vcpus()
 		uint64_t handled = vm.handled(i, 0x60);
 		for (unsigned n = 1; n <= 10; n++) {
 			CHECK_EQ(vm.send_msi(i, 0x60), 1, "MSI");
-			vm.wait("it is handled", [&] { return vm.handled(i, 0x60) == handled + n; });
+			vm.wait("it is handled",
+				[&] { return vm.handled(i, 0x60) == handled + n; });
 		}
 		wait_idle(vm);
 		corbel_irq_vcpu now = observed.read(i);
@@ -205,10 +211,12 @@ void observe_late_vcpus()
 		CHECK_EQ(page.line(0)->present, (2u << i) - 1, "vCPUs in the status page");
 
 		auto event = ring.next();
-		CHECK(event && event->type == CORBEL_EVENT_VCPU && event->vcpu == i && event->arg == i,
-			"no event tells of vCPU {}", i);
+		CHECK(event && event->type == CORBEL_EVENT_VCPU && event->vcpu == i &&
+			      event->arg == i,
+		      "no event tells of vCPU {}", i);
 	}
-	CHECK_EQ(irq_check(observed.irq.get(), CORBEL_IRQ_CHECK_ON).missing, 0u, "checking from here");
+	CHECK_EQ(irq_check(observed.irq.get(), CORBEL_IRQ_CHECK_ON).missing, 0u,
+		 "checking from here");
 }
 
 constexpr test_case cases[] = {

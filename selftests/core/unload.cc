@@ -13,8 +13,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 void refuse_while_open()
 {
@@ -41,8 +40,10 @@ void check_nothing_left()
 {
 	CHECK(!module_loaded("corbel") && !module_loaded("corbel_irq"), "a module is still there");
 	CHECK(!file_exists("/dev/corbel"), "/dev/corbel is still there");
-	CHECK(read_file("/proc/kallsyms").find("[corbel") == std::string::npos, "symbols are still there");
-	CHECK(read_file("/proc/slabinfo").find("\ncorbel") == std::string::npos, "a slab cache is still there");
+	CHECK(read_file("/proc/kallsyms").find("[corbel") == std::string::npos,
+	      "symbols are still there");
+	CHECK(read_file("/proc/slabinfo").find("\ncorbel") == std::string::npos,
+	      "a slab cache is still there");
 
 	std::string tracing = "/sys/kernel/tracing/";
 	if (!file_exists(tracing + "enabled_functions"))
@@ -54,10 +55,12 @@ void check_nothing_left()
 void check_hooks_idle(int device)
 {
 	for (const corbel_hook_info &hook : list_hooks(device)) {
-		bool only_known = hook.kind == CORBEL_HOOK_OFFSET || hook.kind == CORBEL_HOOK_SYMBOL;
+		bool only_known =
+			hook.kind == CORBEL_HOOK_OFFSET || hook.kind == CORBEL_HOOK_SYMBOL;
 
 		CHECK(hook.state != CORBEL_HOOK_FAILED, "hook {}: {}", hook.name, hook.detail);
-		CHECK(only_known || hook.state != CORBEL_HOOK_ACTIVE, "hook {} is installed", hook.name);
+		CHECK(only_known || hook.state != CORBEL_HOOK_ACTIVE, "hook {} is installed",
+		      hook.name);
 		CHECK_EQ(hook.users, 0u, "hook {}", hook.name);
 	}
 }
@@ -74,8 +77,8 @@ void release_hooks()
 
 		for (const corbel_hook_info &hook : list_hooks(device.get())) {
 			active += hook.state == CORBEL_HOOK_ACTIVE;
-			comment("hook {}: kind {} state {} users {} value {} ({})", hook.name, hook.kind,
-				hook.state, hook.users, hook.value, hook.detail);
+			comment("hook {}: kind {} state {} users {} value {} ({})", hook.name,
+				hook.kind, hook.state, hook.users, hook.value, hook.detail);
 		}
 		CHECK(active >= 2, "an observed VM needs hooks, {} are active", active);
 	}
@@ -105,10 +108,12 @@ void reload_observer()
 	CHECK_EQ(unload_module("corbel_irq"), 0, "the observer is enabled, but nobody has it open");
 	CHECK_EQ(query(device.get()).features, 0u, "features without corbel_irq");
 	CHECK_EQ(vm_info(attachment.get()).features, 0u, "the VM's features without corbel_irq");
-	CHECK_EQ(request(attachment.get(), CORBEL_VM_IRQ, argument), -EOPNOTSUPP, "without corbel_irq");
+	CHECK_EQ(request(attachment.get(), CORBEL_VM_IRQ, argument), -EOPNOTSUPP,
+		 "without corbel_irq");
 	CHECK_EQ(load_module("corbel_irq"), 0, "loading it again");
 	unique_fd irq = open_irq(attachment.get());
-	wait_until("interrupts are observed", [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 100; });
+	wait_until("interrupts are observed",
+		   [&] { return sum_paths(irq_vcpu(irq.get(), 0).accepted) > 100; });
 }
 
 /* The hard one: hooks are removed while every vCPU runs through them. */
@@ -130,8 +135,9 @@ void unload_under_load()
 			unique_fd attachment = attach(device.get(), vm->fd());
 			unique_fd irq = open_irq(attachment.get());
 			irq_check(irq.get(), CORBEL_IRQ_CHECK_ON);
-			wait_until("interrupts are observed",
-				[&] { return sum_paths(irq_vcpu(irq.get(), 1).accepted) > 200; });
+			wait_until("interrupts are observed", [&] {
+				return sum_paths(irq_vcpu(irq.get(), 1).accepted) > 200;
+			});
 			CHECK_EQ(set_pin(attachment.get(), true), 0, "pin");
 		}
 		unload_corbel();

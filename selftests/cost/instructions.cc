@@ -21,8 +21,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr unsigned first = interrupt_load::first_irqfd, last = interrupt_load::last_irqfd;
 constexpr unsigned batch = last - first + 1;
@@ -54,7 +53,8 @@ double calibrate()
 		most = std::max(most, ticks);
 	}
 	if (environment("CORBEL_LANE") != "count" && most > least * 1.02)
-		skip("the time stamp counter does not count instructions here: {:.2f} to {:.2f} ticks each", least, most);
+		skip("the time stamp counter does not count instructions here: {:.2f} to {:.2f} ticks each",
+		     least, most);
 	return least;
 }
 
@@ -63,9 +63,8 @@ struct figures {
 	double irqfd, msi, coalesced, take, exit;
 };
 
-class subject
-{
-    public:
+class subject {
+public:
 	explicit subject(double ticks) : ticks(ticks)
 	{
 		vm.add_irqfd(0, first, last);
@@ -104,13 +103,14 @@ class subject
 	guest_vm vm{2};
 	std::function<void()> after_each = [] {};
 
-    private:
+private:
 	void keep(double &least, unsigned operations, const std::function<void()> &body)
 	{
 		uint64_t begin = guest::read_tsc();
 
 		body();
-		least = std::min(least, static_cast<double>(guest::read_tsc() - begin) / ticks / operations);
+		least = std::min(least, static_cast<double>(guest::read_tsc() - begin) / ticks /
+						operations);
 	}
 
 	double ticks;
@@ -126,20 +126,23 @@ void print_table(const std::vector<row> &rows)
 	const figures &base = rows.front().value;
 	std::string json;
 
-	comment("{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}", "instructions", "irqfd", "MSI ioctl", "coalesced", "take one",
-		"VM exit");
+	comment("{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}", "instructions", "irqfd", "MSI ioctl",
+		"coalesced", "take one", "VM exit");
 	for (const row &one : rows) {
 		const figures &v = one.value;
 
-		comment("{:<34} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}", one.name, v.irqfd, v.msi, v.coalesced,
-			v.take, v.exit);
+		comment("{:<34} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}", one.name, v.irqfd,
+			v.msi, v.coalesced, v.take, v.exit);
 		if (&one != &rows.front())
-			comment("{:<34} {:>+9.1f} {:>+9.1f} {:>+9.1f} {:>+9.1f} {:>+9.1f}", "  added",
-				v.irqfd - base.irqfd, v.msi - base.msi, v.coalesced - base.coalesced,
-				v.take - base.take, v.exit - base.exit);
-		json += fmt::format("{}\"{}\":{{\"irqfd\":{:.1f},\"msi\":{:.1f},\"coalesced\":{:.1f},\"take\":{:.1f},"
-				    "\"exit\":{:.1f}}}",
-			json.empty() ? "" : ",", one.name, v.irqfd, v.msi, v.coalesced, v.take, v.exit);
+			comment("{:<34} {:>+9.1f} {:>+9.1f} {:>+9.1f} {:>+9.1f} {:>+9.1f}",
+				"  added", v.irqfd - base.irqfd, v.msi - base.msi,
+				v.coalesced - base.coalesced, v.take - base.take,
+				v.exit - base.exit);
+		json += fmt::format(
+			"{}\"{}\":{{\"irqfd\":{:.1f},\"msi\":{:.1f},\"coalesced\":{:.1f},\"take\":{:.1f},"
+			"\"exit\":{:.1f}}}",
+			json.empty() ? "" : ",", one.name, v.irqfd, v.msi, v.coalesced, v.take,
+			v.exit);
 	}
 	comment("JSON {{{}}}", json);
 }
@@ -157,16 +160,20 @@ void check_sense(const std::vector<row> &rows)
 		const char *name;
 		double first, last;
 	} const pairs[] = {
-		{"irqfd", base.irqfd, again.irqfd}, {"MSI", base.msi, again.msi},
-		{"take", base.take, again.take}, {"exit", base.exit, again.exit},
+		{"irqfd", base.irqfd, again.irqfd},
+		{"MSI", base.msi, again.msi},
+		{"take", base.take, again.take},
+		{"exit", base.exit, again.exit},
 	};
 
 	for (const row &one : rows)
-		CHECK(one.value.irqfd > 100 && one.value.msi > 100 && one.value.take > 500 && one.value.exit > 500,
-			"{}: too few instructions to be true", one.name);
+		CHECK(one.value.irqfd > 100 && one.value.msi > 100 && one.value.take > 500 &&
+			      one.value.exit > 500,
+		      "{}: too few instructions to be true", one.name);
 	for (const auto &pair : pairs)
 		CHECK(pair.last > pair.first * 0.98 && pair.last < pair.first * 1.02,
-			"{}: {:.1f} before and {:.1f} after everything", pair.name, pair.first, pair.last);
+		      "{}: {:.1f} before and {:.1f} after everything", pair.name, pair.first,
+		      pair.last);
 }
 
 /*
@@ -182,7 +189,8 @@ figures settle_and_measure(subject &subject)
 
 		std::this_thread::sleep_for(std::chrono::seconds(3));
 		now = subject.measure();
-		if (i && std::abs(now.take - before.take) < 1 && std::abs(now.exit - before.exit) < 1)
+		if (i && std::abs(now.take - before.take) < 1 &&
+		    std::abs(now.exit - before.exit) < 1)
 			break;
 	}
 	return now;
@@ -192,7 +200,8 @@ void count_instructions()
 {
 	need_own_modules();
 	ensure_kvm();
-	CHECK(!module_loaded("corbel"), "corbel is loaded already: there is nothing to compare with");
+	CHECK(!module_loaded("corbel"),
+	      "corbel is loaded already: there is nothing to compare with");
 	double ticks = calibrate();
 	subject subject(ticks);
 	guest_vm other(1);
@@ -204,8 +213,8 @@ void count_instructions()
 	ensure_corbel();
 	unique_fd device = connect_device();
 	for (const corbel_hook_info &hook : list_hooks(device.get()))
-		CHECK(hook.state != CORBEL_HOOK_MISSING && hook.state != CORBEL_HOOK_FAILED, "hook {}: {}", hook.name,
-			hook.detail);
+		CHECK(hook.state != CORBEL_HOOK_MISSING && hook.state != CORBEL_HOOK_FAILED,
+		      "hook {}: {}", hook.name, hook.detail);
 	rows.push_back({"loaded, nothing attached", subject.measure()});
 	{
 		unique_fd attachment = attach(device.get(), other.fd());
@@ -218,9 +227,11 @@ void count_instructions()
 	__u64 accepted = sum_paths(irq_vcpu(irq.get(), 0).accepted);
 	rows.push_back({"observed", subject.measure()});
 	accepted = sum_paths(irq_vcpu(irq.get(), 0).accepted) - accepted;
-	CHECK_EQ(accepted, repetitions * (3ull * batch + 1), "the observer saw another number of interrupts");
+	CHECK_EQ(accepted, repetitions * (3ull * batch + 1),
+		 "the observer saw another number of interrupts");
 	{
-		ring_reader ring(irq.get(), 12, event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
+		ring_reader ring(irq.get(), 12,
+				 event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
 		subject.after_each = [&] {
 			while (ring.next())
 				;
@@ -248,10 +259,10 @@ void count_instructions()
 	const figures &base = rows[0].value, &other_vm = rows[2].value, &observed = rows[4].value;
 	comment("VM entries for one interrupt: {:.2f}", entries_per_interrupt);
 	print_goal("added per accepted interrupt in all (irqfd + take)",
-		observed.irqfd - base.irqfd + observed.take - base.take, 150);
+		   observed.irqfd - base.irqfd + observed.take - base.take, 150);
 	print_goal("added per VM entry and exit", observed.exit - base.exit, 25);
 	print_goal("added per interrupt of a VM that is not attached",
-		other_vm.irqfd - base.irqfd + other_vm.take - base.take, 0);
+		   other_vm.irqfd - base.irqfd + other_vm.take - base.take, 0);
 	print_goal("added per VM entry of a VM that is not attached", other_vm.exit - base.exit, 0);
 	check_sense(rows);
 }
@@ -284,8 +295,8 @@ void search_both_ways(double ticks)
 	double irr_cost = static_cast<double>(guest::read_tsc() - begin) / ticks;
 	CHECK_EQ(by_status, by_irr, "status page and IRRs");
 	comment("pending of 64 vCPUs: {} bytes of the status page against {} bytes of 64 IRRs; from user space {:.1f} "
-		"instructions against {:.0f} with KVM_GET_LAPIC", sizeof(by_status), 64 * 8 * sizeof(uint32_t),
-		status_cost, irr_cost);
+		"instructions against {:.0f} with KVM_GET_LAPIC",
+		sizeof(by_status), 64 * 8 * sizeof(uint32_t), status_cost, irr_cost);
 }
 
 void compare_search()

@@ -11,8 +11,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 void send_each_way()
 {
@@ -59,7 +58,11 @@ void send_from_guest()
 	CHECK_EQ(vm.handled(0, 0x71), 20u, "TSC deadline timer");
 
 	for (uint64_t i = 1; i <= 20; i++) {
-		vm.start_job(0, {.kind = job_kind::ipi, .target = 1, .first = 0x72, .last = 0x72, .count = 1});
+		vm.start_job(0, {.kind = job_kind::ipi,
+				 .target = 1,
+				 .first = 0x72,
+				 .last = 0x72,
+				 .count = 1});
 		vm.wait("the IPI is handled", [&] { return vm.handled(1, 0x72) == i; });
 	}
 }
@@ -91,8 +94,8 @@ void hold_pending()
 		kvm_lapic_state state = vm.at(0).lapic();
 
 		for (unsigned vector = 0; vector < nr_vectors; vector++)
-			CHECK_EQ(lapic_bit(state, lapic_irr, vector), vector >= 0x80 && vector < 0x90,
-				"vector {:#x}", vector);
+			CHECK_EQ(lapic_bit(state, lapic_irr, vector),
+				 vector >= 0x80 && vector < 0x90, "vector {:#x}", vector);
 	}
 	CHECK_EQ(vm.handled_total(), 0u, "interrupts are off");
 	vm.set_mode(0, guest_mode::leave);
@@ -112,9 +115,11 @@ void bear_load()
 	wait_idle(vm);
 	for (unsigned i = 0; i < 2; i++) {
 		for (unsigned vector = 0; vector < nr_vectors; vector++) {
-			CHECK(vm.handled(i, vector) <= load.sent(i, vector), "vector {:#x}: {} of {}", vector,
-				vm.handled(i, vector), load.sent(i, vector));
-			CHECK(vm.handled(i, vector) || !load.sent(i, vector), "vector {:#x} was lost", vector);
+			CHECK(vm.handled(i, vector) <= load.sent(i, vector),
+			      "vector {:#x}: {} of {}", vector, vm.handled(i, vector),
+			      load.sent(i, vector));
+			CHECK(vm.handled(i, vector) || !load.sent(i, vector),
+			      "vector {:#x} was lost", vector);
 		}
 	}
 	comment("{} sent, {} handled", load.sent(), vm.handled_total());

@@ -13,8 +13,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 /* As <corbel/irq.h> defines it, written a second time on purpose. */
 unsigned bucket_of(__u64 ticks)
@@ -23,7 +22,8 @@ unsigned bucket_of(__u64 ticks)
 		return 0;
 	unsigned exponent = 63 - std::countl_zero(ticks);
 	unsigned mantissa = ticks >> (exponent - 2) & 3;
-	return std::min<unsigned>(1 + 4 * (exponent - CORBEL_IRQ_HIST_SHIFT) + mantissa, CORBEL_IRQ_HIST_BUCKETS - 1);
+	return std::min<unsigned>(1 + 4 * (exponent - CORBEL_IRQ_HIST_SHIFT) + mantissa,
+				  CORBEL_IRQ_HIST_BUCKETS - 1);
 }
 
 __u64 count_hist(const corbel_irq_hist &hist)
@@ -58,7 +58,8 @@ void check_sums(int irq, unsigned vcpu)
 	for (unsigned v = 0; v < CORBEL_IRQ_VECTORS; v++) {
 		corbel_irq_hist one = irq_hist(irq, vcpu, v);
 
-		CHECK_EQ(count_hist(one), vectors[v].injected, "vCPU {} vector {:#x}: histogram and count", vcpu, v);
+		CHECK_EQ(count_hist(one), vectors[v].injected,
+			 "vCPU {} vector {:#x}: histogram and count", vcpu, v);
 		CHECK_EQ(one.sum, vectors[v].latency_sum, "vCPU {} vector {:#x}: sum", vcpu, v);
 		CHECK_EQ(one.max, vectors[v].latency_max, "vCPU {} vector {:#x}: max", vcpu, v);
 		injected += vectors[v].injected;
@@ -101,15 +102,19 @@ void agree_with_ring()
 		for (unsigned v = 0; v < CORBEL_IRQ_VECTORS; v++) {
 			corbel_irq_hist hist = irq_hist(irq, i, v);
 
-			CHECK_EQ(hist.sum, seen[i][v].sum, "vCPU {} vector {:#x}: histogram and ring", i, v);
-			CHECK_EQ(hist.max, seen[i][v].max, "vCPU {} vector {:#x}: histogram and ring", i, v);
+			CHECK_EQ(hist.sum, seen[i][v].sum,
+				 "vCPU {} vector {:#x}: histogram and ring", i, v);
+			CHECK_EQ(hist.max, seen[i][v].max,
+				 "vCPU {} vector {:#x}: histogram and ring", i, v);
 			for (unsigned b = 0; b < CORBEL_IRQ_HIST_BUCKETS; b++)
 				CHECK_EQ(hist.buckets[b], seen[i][v].buckets[b],
-					"vCPU {} vector {:#x} bucket {}: histogram and ring", i, v, b);
+					 "vCPU {} vector {:#x} bucket {}: histogram and ring", i, v,
+					 b);
 		}
 		CHECK(total[i].sum > 0, "all latencies of vCPU {} are 0", i);
 		comment("vCPU {}: {} injected, mean {} ticks, max {} ticks", i, ring.consumed,
-			total[i].sum / std::max<__u64>(1, count_hist(irq_hist(irq, i))), total[i].max);
+			total[i].sum / std::max<__u64>(1, count_hist(irq_hist(irq, i))),
+			total[i].max);
 	}
 }
 
@@ -136,10 +141,11 @@ void agree_with_guest()
 		vm.wait("it is handled", [&] { return vm.handled(0, vector) == 1; });
 		uint64_t in_handler = vm.memory(0).last_tsc;
 		uint64_t latency = irq_vectors(observed.irq.get(), 0)[vector].latency_sum;
-		CHECK(latency >= before_run - after_send, "held {} ticks at least, latency {}", before_run - after_send,
-			latency);
-		CHECK(latency <= in_handler - before_send, "{} ticks from send to handler, latency {}",
-			in_handler - before_send, latency);
+		CHECK(latency >= before_run - after_send, "held {} ticks at least, latency {}",
+		      before_run - after_send, latency);
+		CHECK(latency <= in_handler - before_send,
+		      "{} ticks from send to handler, latency {}", in_handler - before_send,
+		      latency);
 	}
 	check_sums(observed.irq.get(), 0);
 }
@@ -161,8 +167,9 @@ void count_from_first()
 	wait_idle(vm);
 	corbel_irq_vector vector = irq_vectors(observed.irq.get(), 0)[0x77];
 	CHECK_EQ(vector.injected, 1u, "injected");
-	CHECK(vector.latency_sum >= before_second - after_first, "waited {} ticks at least, latency {}",
-		before_second - after_first, vector.latency_sum);
+	CHECK(vector.latency_sum >= before_second - after_first,
+	      "waited {} ticks at least, latency {}", before_second - after_first,
+	      vector.latency_sum);
 	check_sums(observed.irq.get(), 0);
 }
 

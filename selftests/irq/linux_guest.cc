@@ -17,8 +17,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 /* Standard output of a shell command; fails the case if that fails. */
 std::string run(const std::string &command)
@@ -36,9 +35,8 @@ std::string run(const std::string &command)
 	return text;
 }
 
-class stock_guest
-{
-    public:
+class stock_guest {
+public:
 	stock_guest()
 	{
 		if (environment("CORBEL_L2").empty() || !file_exists("qemu-tests/guest"))
@@ -48,15 +46,13 @@ class stock_guest
 	}
 	~stock_guest()
 	{
-		if (pid > 0 && ::kill(pid, SIGCONT) == 0 && std::system("qemu-tests/guest stop") != 0)
+		if (pid > 0 && ::kill(pid, SIGCONT) == 0 &&
+		    std::system("qemu-tests/guest stop") != 0)
 			comment("the guest did not stop");
 	}
 	stock_guest(const stock_guest &) = delete;
 
-	void wait_round()
-	{
-		run("qemu-tests/guest wait 1");
-	}
+	void wait_round() { run("qemu-tests/guest wait 1"); }
 
 	unique_fd take_vm_fd() const
 	{
@@ -67,7 +63,8 @@ class stock_guest
 
 		CHECK(directory, "{}: {}", folder, error_name(errno));
 		while (const dirent *entry = readdir(directory)) {
-			ssize_t length = readlink((folder + "/" + entry->d_name).c_str(), target, sizeof(target));
+			ssize_t length = readlink((folder + "/" + entry->d_name).c_str(), target,
+						  sizeof(target));
 
 			if (length > 0 && std::string_view(target, length) == "anon_inode:kvm-vm")
 				found = std::atoi(entry->d_name);
@@ -93,7 +90,8 @@ void check_while_stopped(stock_guest &guest, int irq)
 {
 	CHECK(::kill(guest.pid, SIGSTOP) == 0, "SIGSTOP: {}", error_name(errno));
 	wait_until("both vCPUs are outside KVM", [&] {
-		return irq_vcpu(irq, 0).residency == CORBEL_RES_USER && irq_vcpu(irq, 1).residency == CORBEL_RES_USER;
+		return irq_vcpu(irq, 0).residency == CORBEL_RES_USER &&
+		       irq_vcpu(irq, 1).residency == CORBEL_RES_USER;
 	});
 	check_record_is_irr(irq, 2);
 	CHECK(::kill(guest.pid, SIGCONT) == 0, "SIGCONT: {}", error_name(errno));
@@ -107,7 +105,8 @@ void check_tool(const stock_guest &guest)
 		comment("{} is not built, so it is not tried", tool);
 		return;
 	}
-	auto shown = nlohmann::json::parse(run(fmt::format("{} irq show --json {}", tool, guest.pid)), nullptr, false);
+	auto shown = nlohmann::json::parse(
+		run(fmt::format("{} irq show --json {}", tool, guest.pid)), nullptr, false);
 	CHECK(!shown.is_discarded() && !shown.empty(), "corbel irq show --json prints no JSON");
 }
 
@@ -136,13 +135,15 @@ void observe_stock_guest()
 		CHECK(sum.accepted[path] > 0, "no interrupt by path {}", path);
 	}
 	comment("{} accepted in {} rounds of traffic (device {}, IPI {}, local {}); {} VM entries compared, {} with a "
-		"non-empty IRR; missing {}, extra {}, status wrong {}", count_accepted(irq.get()), rounds,
-		sum.accepted[CORBEL_IRQ_PATH_DEVICE], sum.accepted[CORBEL_IRQ_PATH_IPI],
-		sum.accepted[CORBEL_IRQ_PATH_LOCAL], check.entries, check.nonempty, check.missing, check.extra,
-		check.status_wrong);
+		"non-empty IRR; missing {}, extra {}, status wrong {}",
+		count_accepted(irq.get()), rounds, sum.accepted[CORBEL_IRQ_PATH_DEVICE],
+		sum.accepted[CORBEL_IRQ_PATH_IPI], sum.accepted[CORBEL_IRQ_PATH_LOCAL],
+		check.entries, check.nonempty, check.missing, check.extra, check.status_wrong);
 	CHECK_EQ(check.missing, 0u, "entries at which the IRR held more than the record");
-	CHECK_EQ(check.status_wrong, 0u, "entries at which the status bit was 0 and the IRR not empty");
-	CHECK(check.nonempty > 100, "the comparison was vacuous: {} non-empty entries", check.nonempty);
+	CHECK_EQ(check.status_wrong, 0u,
+		 "entries at which the status bit was 0 and the IRR not empty");
+	CHECK(check.nonempty > 100, "the comparison was vacuous: {} non-empty entries",
+	      check.nonempty);
 
 	irq.reset();
 	attachment.reset();

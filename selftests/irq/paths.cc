@@ -8,8 +8,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr unsigned times = 25;
 
@@ -20,9 +19,12 @@ void check_path(observed_vm &observed, unsigned index, unsigned vector, unsigned
 	auto vectors = irq_vectors(observed.irq.get(), index);
 
 	for (unsigned p = 0; p < CORBEL_IRQ_PATHS; p++)
-		CHECK_EQ(vectors[vector].accepted[p], p == path ? times : 0u, "vector {:#x} path {}", vector, p);
-	CHECK_EQ(vectors[vector].injected + vectors[vector].coalesced, times, "vector {:#x}", vector);
-	CHECK_EQ(observed.vm.handled(index, vector), vectors[vector].injected, "vector {:#x}", vector);
+		CHECK_EQ(vectors[vector].accepted[p], p == path ? times : 0u,
+			 "vector {:#x} path {}", vector, p);
+	CHECK_EQ(vectors[vector].injected + vectors[vector].coalesced, times, "vector {:#x}",
+		 vector);
+	CHECK_EQ(observed.vm.handled(index, vector), vectors[vector].injected, "vector {:#x}",
+		 vector);
 	check_ledger(observed.irq.get(), observed.vm.nr_vcpus());
 }
 
@@ -55,7 +57,9 @@ void count_ipi()
 	vm.set_mode(1, guest_mode::halt);
 	vm.start_job(0, {.kind = job_kind::self_ipi, .first = 0x60, .last = 0x60, .count = times});
 	vm.finish_job(0);
-	vm.start_job(0, {.kind = job_kind::ipi, .target = 1, .first = 0x61, .last = 0x61, .count = times});
+	vm.start_job(
+		0,
+		{.kind = job_kind::ipi, .target = 1, .first = 0x61, .last = 0x61, .count = times});
 	vm.finish_job(0);
 	check_path(observed, 0, 0x60, CORBEL_IRQ_PATH_IPI);
 	check_path(observed, 1, 0x61, CORBEL_IRQ_PATH_IPI);
@@ -69,7 +73,8 @@ void count_local()
 	vm.start();
 	vm.set_mode(1, guest_mode::halt);
 	vm.start_job(0, {.kind = job_kind::timer, .first = 0x70, .last = 0x70, .count = times});
-	vm.start_job(1, {.kind = job_kind::tsc_deadline, .first = 0x71, .last = 0x71, .count = times});
+	vm.start_job(1,
+		     {.kind = job_kind::tsc_deadline, .first = 0x71, .last = 0x71, .count = times});
 	vm.finish_job(0);
 	vm.finish_job(1);
 	check_path(observed, 0, 0x70, CORBEL_IRQ_PATH_LOCAL);
@@ -85,11 +90,14 @@ void count_lowest_priority()
 
 	vm.start();
 	for (unsigned i = 1; i <= times; i++) {
-		CHECK_EQ(vm.send_raw_msi(msi_address(3) | msi_logical, msi_lowest_priority | 0x54), 1, "MSI");
-		vm.wait("it is handled", [&] { return vm.handled(0, 0x54) + vm.handled(1, 0x54) == i; });
+		CHECK_EQ(vm.send_raw_msi(msi_address(3) | msi_logical, msi_lowest_priority | 0x54),
+			 1, "MSI");
+		vm.wait("it is handled",
+			[&] { return vm.handled(0, 0x54) + vm.handled(1, 0x54) == i; });
 	}
 	for (unsigned i = 0; i < 2; i++)
-		accepted += irq_vectors(observed.irq.get(), i)[0x54].accepted[CORBEL_IRQ_PATH_DEVICE];
+		accepted +=
+			irq_vectors(observed.irq.get(), i)[0x54].accepted[CORBEL_IRQ_PATH_DEVICE];
 	CHECK_EQ(accepted, times, "lowest priority");
 	/* Both take it. */
 	CHECK(vm.send_raw_msi(msi_address(3) | msi_logical, 0x55) > 0, "MSI to both");
@@ -163,12 +171,9 @@ void count_nmi()
 }
 
 constexpr test_case cases[] = {
-	{"device", count_device},
-	{"IPI", count_ipi},
-	{"local: timers", count_local},
-	{"lowest priority and multi-cast", count_lowest_priority},
-	{"coalesced", count_coalesced},
-	{"dropped by a disabled APIC", count_dropped},
+	{"device", count_device},	{"IPI", count_ipi},
+	{"local: timers", count_local}, {"lowest priority and multi-cast", count_lowest_priority},
+	{"coalesced", count_coalesced}, {"dropped by a disabled APIC", count_dropped},
 	{"NMI and INIT", count_nmi},
 };
 

@@ -11,8 +11,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr unsigned self_first = 0x20, self_last = 0x2b;
 constexpr unsigned ipi_first = 0x2c, ipi_last = 0x37;
@@ -25,12 +24,9 @@ struct phase {
 };
 
 constexpr phase phases[] = {
-	{{guest_mode::spin, guest_mode::halt}},
-	{{guest_mode::halt, guest_mode::halt}},
-	{{guest_mode::spin, guest_mode::spin}},
-	{{guest_mode::exits, guest_mode::halt}},
-	{{guest_mode::halt, guest_mode::masked}},
-	{{guest_mode::exits, guest_mode::exits}},
+	{{guest_mode::spin, guest_mode::halt}},	  {{guest_mode::halt, guest_mode::halt}},
+	{{guest_mode::spin, guest_mode::spin}},	  {{guest_mode::exits, guest_mode::halt}},
+	{{guest_mode::halt, guest_mode::masked}}, {{guest_mode::exits, guest_mode::exits}},
 };
 
 __u64 count_accepted(const observed_vm &observed)
@@ -43,19 +39,29 @@ void send_from_guest(guest_vm &vm, unsigned round)
 {
 	switch (round % 4) {
 	case 0:
-		vm.start_job(0, {.kind = job_kind::self_ipi, .first = self_first, .last = self_last, .count = 600});
+		vm.start_job(0, {.kind = job_kind::self_ipi,
+				 .first = self_first,
+				 .last = self_last,
+				 .count = 600});
 		break;
 	case 1:
-		vm.start_job(0, {.kind = job_kind::ipi, .target = 1, .first = ipi_first, .last = ipi_last, .count = 600});
+		vm.start_job(0, {.kind = job_kind::ipi,
+				 .target = 1,
+				 .first = ipi_first,
+				 .last = ipi_last,
+				 .count = 600});
 		break;
 	case 2:
-		vm.start_job(0, {.kind = job_kind::timer, .first = timer_vector, .last = timer_vector, .count = 20});
+		vm.start_job(0, {.kind = job_kind::timer,
+				 .first = timer_vector,
+				 .last = timer_vector,
+				 .count = 20});
 		break;
 	case 3:
 		vm.start_job(0, {.kind = job_kind::tsc_deadline,
-					.first = deadline_vector,
-					.last = deadline_vector,
-					.count = 20});
+				 .first = deadline_vector,
+				 .last = deadline_vector,
+				 .count = 20});
 		break;
 	}
 }
@@ -66,7 +72,8 @@ void send_through_ioapic(guest_vm &vm)
 		vm.pulse_line(edge_pin);
 		uint64_t before = vm.handled(0, level_vector);
 		vm.set_line(level_pin, true);
-		vm.wait("the level interrupt is handled", [&] { return vm.handled(0, level_vector) > before; });
+		vm.wait("the level interrupt is handled",
+			[&] { return vm.handled(0, level_vector) > before; });
 		vm.set_line(level_pin, false);
 	}
 }
@@ -77,8 +84,10 @@ void check_guest_counts(observed_vm &observed)
 		auto vectors = irq_vectors(observed.irq.get(), i);
 
 		for (unsigned v = first_vector; v < nr_vectors; v++)
-			CHECK_EQ(observed.vm.handled(i, v), vectors[v].injected,
-				"vCPU {} vector {:#x}: handled by the guest, injected by the record", i, v);
+			CHECK_EQ(
+				observed.vm.handled(i, v), vectors[v].injected,
+				"vCPU {} vector {:#x}: handled by the guest, injected by the record",
+				i, v);
 	}
 }
 
@@ -116,31 +125,37 @@ void agree_in_all_phases()
 		/* Counts are judged at the end: the comparison is worth going on with. */
 		try {
 			for (unsigned i = 0; i < 2; i++)
-				CHECK_EQ(observed.read(i).extint, 0u, "vCPU {}: there is no PIC here", i);
+				CHECK_EQ(observed.read(i).extint, 0u,
+					 "vCPU {}: there is no PIC here", i);
 			check_ledger(irq, 2);
 			check_guest_counts(observed);
 		} catch (const failure &error) {
 			if (miscount.empty())
-				miscount = fmt::format("after {} accepted: {}", count_accepted(observed), error.what());
+				miscount = fmt::format("after {} accepted: {}",
+						       count_accepted(observed), error.what());
 		}
 		if (now.mode[1] == guest_mode::masked)
-			CHECK(count_vectors(observed.read(1).record) > 50, "interrupts are off, yet only {} are pending",
-				count_vectors(observed.read(1).record));
+			CHECK(count_vectors(observed.read(1).record) > 50,
+			      "interrupts are off, yet only {} are pending",
+			      count_vectors(observed.read(1).record));
 		if (rounds % 10 == 9)
-			comment("{} of {} accepted, missing {}, status wrong {}", count_accepted(observed), wanted,
-				irq_check(irq).missing, irq_check(irq).status_wrong);
+			comment("{} of {} accepted, missing {}, status wrong {}",
+				count_accepted(observed), wanted, irq_check(irq).missing,
+				irq_check(irq).status_wrong);
 	}
 
 	corbel_irq_check check = irq_check(irq);
 	comment("{} accepted in {} rounds; {} VM entries compared, {} with a non-empty IRR; missing {}, extra {}, "
 		"status wrong {}; {} handled by the guest",
-		count_accepted(observed), rounds, check.entries, check.nonempty, check.missing, check.extra,
-		check.status_wrong, vm.handled_total());
+		count_accepted(observed), rounds, check.entries, check.nonempty, check.missing,
+		check.extra, check.status_wrong, vm.handled_total());
 	CHECK_EQ(check.missing, 0u, "entries at which the IRR held more than the record");
-	CHECK_EQ(check.status_wrong, 0u, "entries at which the status bit was 0 and the IRR not empty");
+	CHECK_EQ(check.status_wrong, 0u,
+		 "entries at which the status bit was 0 and the IRR not empty");
 	CHECK(miscount.empty(), "{}", miscount);
-	CHECK(check.entries > rounds && check.nonempty > rounds, "the comparison was vacuous: {} entries, {} non-empty",
-		check.entries, check.nonempty);
+	CHECK(check.entries > rounds && check.nonempty > rounds,
+	      "the comparison was vacuous: {} entries, {} non-empty", check.entries,
+	      check.nonempty);
 }
 
 /* Attaching to a VM in the middle of its interrupts: exact from then on. */
@@ -158,7 +173,8 @@ void attach_under_load()
 		unique_fd attachment = attach(device.get(), vm.fd());
 		unique_fd irq = open_irq(attachment.get());
 		irq_check(irq.get(), CORBEL_IRQ_CHECK_ON);
-		vm.wait("entries are compared", [&] { return irq_check(irq.get()).nonempty > 200; });
+		vm.wait("entries are compared",
+			[&] { return irq_check(irq.get()).nonempty > 200; });
 		corbel_irq_check check = irq_check(irq.get(), CORBEL_IRQ_CHECK_OFF);
 		CHECK_EQ(check.missing, 0u, "round {}", round);
 		CHECK_EQ(check.status_wrong, 0u, "round {}", round);
@@ -197,7 +213,8 @@ void tell_residency()
 	vm.wait("vCPU 1 halts", [&] { return observed.read(1).residency == CORBEL_RES_HALTED; });
 	vm.wait("vCPU 0 runs", [&] { return observed.read(0).residency == CORBEL_RES_RESIDENT; });
 	parked guard(vm.at(0));
-	vm.wait("vCPU 0 is outside KVM", [&] { return observed.read(0).residency == CORBEL_RES_USER; });
+	vm.wait("vCPU 0 is outside KVM",
+		[&] { return observed.read(0).residency == CORBEL_RES_USER; });
 }
 
 constexpr test_case cases[] = {

@@ -16,8 +16,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 __u64 count_accepted(const observed_vm &observed)
 {
@@ -33,7 +32,8 @@ void carry_every_event()
 {
 	observed_vm observed(2);
 	guest_vm &vm = observed.vm;
-	ring_reader ring(observed.irq.get(), 17, event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
+	ring_reader ring(observed.irq.get(), 17,
+			 event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
 	struct counts {
 		__u64 accepted[CORBEL_IRQ_PATHS], coalesced, injected;
 	};
@@ -45,15 +45,16 @@ void carry_every_event()
 	vm.set_mode(1, guest_mode::halt);
 	interrupt_load load(vm);
 	load.start(10000);
-	vm.start_job(0, {.kind = job_kind::ipi, .target = 1, .first = 0x30, .last = 0x37, .count = 500});
+	vm.start_job(
+		0, {.kind = job_kind::ipi, .target = 1, .first = 0x30, .last = 0x37, .count = 500});
 	load.finish();
 	vm.finish_job(0);
 	wait_idle(vm);
 
 	while (auto event = ring.next()) {
 		CHECK_EQ(event->seq, expected_seq++, "sequence");
-		CHECK(event->vcpu < 2 && event->path < CORBEL_IRQ_PATHS, "event {} names vCPU {}, path {}", event->seq,
-			event->vcpu, event->path);
+		CHECK(event->vcpu < 2 && event->path < CORBEL_IRQ_PATHS,
+		      "event {} names vCPU {}, path {}", event->seq, event->vcpu, event->path);
 		CHECK_EQ(event->flags, 0, "nothing was lost");
 		counts &count = seen[{event->vcpu, event->vector}];
 		int &waiting = pending[event->vcpu][event->vector];
@@ -78,22 +79,27 @@ void carry_every_event()
 
 			for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 				CHECK_EQ(count.accepted[path], vectors[v].accepted[path],
-					"vCPU {} vector {:#x} path {}: ring and counts", i, v, path);
-			CHECK_EQ(count.injected, vectors[v].injected, "vCPU {} vector {:#x}: injected", i, v);
+					 "vCPU {} vector {:#x} path {}: ring and counts", i, v,
+					 path);
+			CHECK_EQ(count.injected, vectors[v].injected,
+				 "vCPU {} vector {:#x}: injected", i, v);
 			/*
 			 * Whether a delivery was coalesced can turn out later to have
 			 * been misjudged. Then the count is put right, but what is in
 			 * the ring stays: by so many the events must be off.
 			 */
-			CHECK(count.coalesced >= vectors[v].coalesced, "vCPU {} vector {:#x}: coalesced {}, count {}", i, v,
-				count.coalesced, vectors[v].coalesced);
+			CHECK(count.coalesced >= vectors[v].coalesced,
+			      "vCPU {} vector {:#x}: coalesced {}, count {}", i, v, count.coalesced,
+			      vectors[v].coalesced);
 			auto corrected = static_cast<int>(count.coalesced - vectors[v].coalesced);
-			CHECK_EQ(pending[i][v], -corrected, "vCPU {} vector {:#x}: accepted and not injected", i, v);
+			CHECK_EQ(pending[i][v], -corrected,
+				 "vCPU {} vector {:#x}: accepted and not injected", i, v);
 			corrections += corrected;
 		}
 	}
 	comment("{} events, {} later judged otherwise", ring.consumed, corrections);
-	CHECK(corrections * 100 <= ring.consumed, "{} of {} events misjudged", corrections, ring.consumed);
+	CHECK(corrections * 100 <= ring.consumed, "{} of {} events misjudged", corrections,
+	      ring.consumed);
 }
 
 /* produced = consumed + unread + lost, with a ring that is far too small. */
@@ -123,8 +129,10 @@ void count_losses()
 		load.finish();
 		wait_idle(vm);
 		CHECK_EQ(count_accepted(observed), ring.consumed + ring.unread() + ring.lost(),
-			"round {}: consumed {}, unread {}, lost {}", round, ring.consumed, ring.unread(), ring.lost());
-		CHECK(ring.unread() <= ring.capacity(), "{} unread in a ring of {}", ring.unread(), ring.capacity());
+			 "round {}: consumed {}, unread {}, lost {}", round, ring.consumed,
+			 ring.unread(), ring.lost());
+		CHECK(ring.unread() <= ring.capacity(), "{} unread in a ring of {}", ring.unread(),
+		      ring.capacity());
 	}
 	CHECK(ring.lost() > 0, "nothing was lost, so nothing was tested");
 	while (auto event = ring.next())
@@ -134,7 +142,8 @@ void count_losses()
 	CHECK(last, "a ring with room again takes no record");
 	flagged += last->flags & CORBEL_EVENT_F_LOSS;
 	CHECK(flagged > 0, "{} were lost and no record says so", ring.lost());
-	CHECK_EQ(count_accepted(observed), ring.consumed + ring.unread() + ring.lost(), "at the end");
+	CHECK_EQ(count_accepted(observed), ring.consumed + ring.unread() + ring.lost(),
+		 "at the end");
 	comment("consumed {}, lost {}, {} records flagged", ring.consumed, ring.lost(), flagged);
 }
 
@@ -181,7 +190,8 @@ void survive_wild_tail()
 	accepted = count_accepted(observed);
 	CHECK_EQ(tame.consumed, accepted, "the other ring has it all");
 	CHECK_EQ(tame.lost(), 0u, "the other ring has it all");
-	CHECK_EQ(wild.produced_index() + wild.lost(), accepted, "recorded and lost of the wild ring");
+	CHECK_EQ(wild.produced_index() + wild.lost(), accepted,
+		 "recorded and lost of the wild ring");
 
 	/* Set right again, it works again. */
 	__u64 head = wild.produced_index();
@@ -254,7 +264,8 @@ void select_events()
 
 		while (auto event = ring->next())
 			CHECK(event->type == type && event->vcpu == 1 && event->vector == 0x70,
-				"type {} vCPU {} vector {:#x}", event->type, event->vcpu, event->vector);
+			      "type {} vCPU {} vector {:#x}", event->type, event->vcpu,
+			      event->vector);
 		CHECK_EQ(ring->consumed, 50u, "events of type {}", type);
 	}
 
@@ -262,17 +273,20 @@ void select_events()
 		;
 	observed.read(0, CORBEL_IRQ_F_RESYNC);
 	auto event = others.next();
-	CHECK(event && event->type == CORBEL_EVENT_RESYNC && event->vcpu == 0, "no event tells of the resync");
+	CHECK(event && event->type == CORBEL_EVENT_RESYNC && event->vcpu == 0,
+	      "no event tells of the resync");
 	parked guard(vm.at(1));
 	vm.at(1).set_msr(msr::x2apic_svr, 0xff);
 	vm.send_msi(1, 0x71);
 	while ((event = others.next()) && event->type == CORBEL_EVENT_RESYNC)
 		;
-	CHECK(event && event->type == CORBEL_EVENT_DROP && event->vcpu == 1 && event->vector == 0x71,
-		"no event tells of the refused interrupt");
+	CHECK(event && event->type == CORBEL_EVENT_DROP && event->vcpu == 1 &&
+		      event->vector == 0x71,
+	      "no event tells of the refused interrupt");
 	/* It reached the APIC, so it counts as accepted first, as in the counts. */
 	event = accepts.next();
-	CHECK(event && event->vector == 0x71 && !accepts.next(), "a refused interrupt is one ACCEPT and one DROP");
+	CHECK(event && event->vector == 0x71 && !accepts.next(),
+	      "a refused interrupt is one ACCEPT and one DROP");
 }
 
 /* A ring that is closed in the middle of a load takes nothing with it. */
@@ -287,7 +301,7 @@ void close_under_load()
 	load.start();
 	for (unsigned round = 0; round < 100; round++) {
 		ring_reader ring(observed.irq.get(), CORBEL_RING_MIN_ORDER + round % 6,
-			event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
+				 event_bit(CORBEL_EVENT_ACCEPT) | event_bit(CORBEL_EVENT_INJECT));
 		vm.wait("a record is there", [&] { return ring.next().has_value(); });
 	}
 	load.stop();

@@ -10,8 +10,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 void check_no_entry_was_short(int irq)
 {
@@ -21,7 +20,8 @@ void check_no_entry_was_short(int irq)
 	CHECK_EQ(check.status_wrong, 0u, "VM entries with the status bit wrong");
 }
 
-void set_pending(guest_vm &vm, std::initializer_list<unsigned> add, std::initializer_list<unsigned> remove)
+void set_pending(guest_vm &vm, std::initializer_list<unsigned> add,
+		 std::initializer_list<unsigned> remove)
 {
 	parked guard(vm.at(0));
 	kvm_lapic_state state = vm.at(0).lapic();
@@ -56,7 +56,8 @@ void write_irr()
 
 	set_pending(vm, {0x48, 0xc1}, {});
 	vm.set_mode(0, guest_mode::spin);
-	vm.wait("what was added is handled", [&] { return vm.handled(0, 0x48) == 1 && vm.handled(0, 0xc1) == 1; });
+	vm.wait("what was added is handled",
+		[&] { return vm.handled(0, 0x48) == 1 && vm.handled(0, 0xc1) == 1; });
 	wait_idle(vm);
 	CHECK_EQ(vm.handled_total(), 2u, "what was removed is not");
 	check_record_is_irr(irq, 1);

@@ -16,8 +16,7 @@
 
 using namespace corbel::selftest;
 
-namespace
-{
+namespace {
 
 constexpr unsigned vcpus = 70;
 
@@ -36,7 +35,8 @@ struct expected {
 void check_lines(const status_page &page, const expected &want)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		CHECK_EQ(__u64{page.line(i)->pending}, want.lines[i], "line {}: pending vCPUs, by one load", i);
+		CHECK_EQ(__u64{page.line(i)->pending}, want.lines[i],
+			 "line {}: pending vCPUs, by one load", i);
 		CHECK_EQ(__u64{page.line(i)->sampled}, 0u, "line {}: sampled vCPUs", i);
 	}
 }
@@ -51,7 +51,8 @@ void find_pending()
 
 	CHECK_EQ(irq_info(observed.irq.get()).nr_lines, 2u, "lines for {} vCPUs", vcpus);
 	CHECK_EQ(__u64{page.line(0)->present}, ~0ull, "line 0: vCPUs there are");
-	CHECK_EQ(__u64{page.line(1)->present}, (1ull << (vcpus - 64)) - 1, "line 1: vCPUs there are");
+	CHECK_EQ(__u64{page.line(1)->present}, (1ull << (vcpus - 64)) - 1,
+		 "line 1: vCPUs there are");
 	check_lines(page, want);
 
 	for (unsigned round = 0; round < 20; round++) {
@@ -66,7 +67,8 @@ void find_pending()
 			if (random() % 3 || !(want.lines[i / 64] >> i % 64 & 1))
 				continue;
 			vm.memory(i).mode = guest_mode::leave;
-			CHECK_EQ(vm.at(i).run_here(), port_leave, "vCPU {} runs until it has handled all", i);
+			CHECK_EQ(vm.at(i).run_here(), port_leave,
+				 "vCPU {} runs until it has handled all", i);
 			want.set(i, false);
 			check_lines(page, want);
 		}
@@ -93,12 +95,11 @@ void refuse_writing()
 	observed_vm observed(1);
 	status_page page(observed.irq.get());
 
-	child_process writer([&](child_process &) {
-		*static_cast<volatile __u64 *>(page.address()) = ~0ull;
-	});
+	child_process writer(
+		[&](child_process &) { *static_cast<volatile __u64 *>(page.address()) = ~0ull; });
 	int status = writer.reap();
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "a write to the page ended with status {:#x}",
-		status);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV,
+	      "a write to the page ended with status {:#x}", status);
 	CHECK_EQ(__u64{page.line(0)->pending}, 0u, "after the write");
 }
 

@@ -13,8 +13,7 @@
 #include <optional>
 #include <span>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 enum class fd_kind { device, vm, irq, ring };
 inline constexpr unsigned nr_fd_kinds = 4;
@@ -56,10 +55,7 @@ struct abi_entry {
 	/* Fills a zeroed struct, `size` included. */
 	void (*fill)(void *argument, fd_set_of_vm &fds);
 
-	size_t size() const
-	{
-		return _IOC_SIZE(command);
-	}
+	size_t size() const { return _IOC_SIZE(command); }
 };
 
 std::span<const abi_entry> abi_table();

@@ -6,13 +6,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
-template <typename Argument> void need(int fd, unsigned long command, Argument &argument, const char *name)
+template <typename Argument>
+void need(int fd, unsigned long command, Argument &argument, const char *name)
 {
 	int result = request(fd, command, argument);
 
@@ -50,8 +49,9 @@ unique_fd connect_device()
 	corbel_hello hello;
 	int result = say_hello(fd.get(), hello);
 
-	CHECK(result == 0, "CORBEL_HELLO answers {}: the module's ABI is {}.{}, ours {}.{}", error_name(result),
-		hello.abi_major, hello.abi_minor, CORBEL_ABI_MAJOR, CORBEL_ABI_MINOR);
+	CHECK(result == 0, "CORBEL_HELLO answers {}: the module's ABI is {}.{}, ours {}.{}",
+	      error_name(result), hello.abi_major, hello.abi_minor, CORBEL_ABI_MAJOR,
+	      CORBEL_ABI_MINOR);
 	return fd;
 }
 

@@ -15,10 +15,10 @@
 #include <array>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-template <typename Argument> int request(int fd, unsigned long command, Argument &argument)
+template <typename Argument>
+int request(int fd, unsigned long command, Argument &argument)
 {
 	argument.size = sizeof(argument);
 	return call(fd, command, &argument);
@@ -55,23 +55,16 @@ bool same_words(const __u64 (&a)[CORBEL_IRQ_WORDS], const __u64 (&b)[CORBEL_IRQ_
 std::string print_words(const __u64 (&words)[CORBEL_IRQ_WORDS]);
 
 /* Read-only shared mapping of the status page. */
-class status_page
-{
-    public:
+class status_page {
+public:
 	explicit status_page(int irq);
 	~status_page();
 	status_page(const status_page &) = delete;
 
-	const volatile corbel_irq_line *line(unsigned index) const
-	{
-		return lines + index;
-	}
-	void *address() const
-	{
-		return const_cast<corbel_irq_line *>(lines);
-	}
+	const volatile corbel_irq_line *line(unsigned index) const { return lines + index; }
+	void *address() const { return const_cast<corbel_irq_line *>(lines); }
 
-    private:
+private:
 	const corbel_irq_line *lines;
 };
 

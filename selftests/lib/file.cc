@@ -6,8 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 std::string read_file(const std::string &path)
 {

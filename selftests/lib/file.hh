@@ -11,41 +11,23 @@
 #include <unistd.h>
 #include <utility>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class unique_fd
-{
-    public:
+class unique_fd {
+public:
 	unique_fd() = default;
-	explicit unique_fd(int number) : fd(number)
-	{
-	}
-	unique_fd(unique_fd &&other) noexcept : fd(std::exchange(other.fd, -1))
-	{
-	}
+	explicit unique_fd(int number) : fd(number) {}
+	unique_fd(unique_fd &&other) noexcept : fd(std::exchange(other.fd, -1)) {}
 	unique_fd &operator=(unique_fd &&other) noexcept
 	{
 		reset(std::exchange(other.fd, -1));
 		return *this;
 	}
-	~unique_fd()
-	{
-		reset();
-	}
+	~unique_fd() { reset(); }
 
-	explicit operator bool() const
-	{
-		return fd >= 0;
-	}
-	int get() const
-	{
-		return fd;
-	}
-	int release()
-	{
-		return std::exchange(fd, -1);
-	}
+	explicit operator bool() const { return fd >= 0; }
+	int get() const { return fd; }
+	int release() { return std::exchange(fd, -1); }
 	void reset(int number = -1)
 	{
 		if (fd >= 0)
@@ -53,12 +35,13 @@ class unique_fd
 		fd = number;
 	}
 
-    private:
+private:
 	int fd = -1;
 };
 
 /* ioctl(2) that answers a negative error number instead of -1. */
-template <typename Argument> int call(int fd, unsigned long command, Argument argument)
+template <typename Argument>
+int call(int fd, unsigned long command, Argument argument)
 {
 	int result = ioctl(fd, command, argument);
 

@@ -5,11 +5,9 @@
 #include <cstring>
 #include <sys/mman.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 constexpr size_t page_size = 4096;
 constexpr size_t most_pages = 8;
@@ -66,8 +64,8 @@ void victims::replace_one()
 
 scribbler::scribbler(uint64_t seed) : random(seed + 99)
 {
-	page = static_cast<char *>(
-		mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	page = static_cast<char *>(mmap(nullptr, page_size, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	CHECK(page != MAP_FAILED, "mmap: {}", error_name(errno));
 	thread = std::thread([this] { loop(); });
 }
@@ -109,7 +107,8 @@ void scribbler::loop()
 		/* Sizes and flags above all: those are read, then relied on. */
 		auto *words = reinterpret_cast<volatile uint32_t *>(page);
 		for (unsigned n = 0; n < 64; n++)
-			words[random() % 8] = random() % 4 ? static_cast<uint32_t>(random() % 512) : static_cast<uint32_t>(random());
+			words[random() % 8] = random() % 4 ? static_cast<uint32_t>(random() % 512)
+							   : static_cast<uint32_t>(random());
 		std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
 	}
 }

@@ -8,20 +8,44 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 constexpr size_t page_size = 4096;
 constexpr size_t most_objects = 28;
 constexpr size_t most_vms = 3;
 constexpr size_t most_mappings = 12;
 
-constexpr uint64_t interesting[] = {0, 1, 2, 4, 6, 7, 8, 20, 21, 24, 63, 64, 127, 255, 256, 1023, 1024, 4095, 4096,
-	0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffff, 0x800000000000, 0xffff888000000000,
-	0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff};
+constexpr uint64_t interesting[] = {0,
+				    1,
+				    2,
+				    4,
+				    6,
+				    7,
+				    8,
+				    20,
+				    21,
+				    24,
+				    63,
+				    64,
+				    127,
+				    255,
+				    256,
+				    1023,
+				    1024,
+				    4095,
+				    4096,
+				    0x7fffffff,
+				    0x80000000,
+				    0xffffffff,
+				    0x100000000,
+				    0x7fffffffffff,
+				    0x800000000000,
+				    0xffff888000000000,
+				    0x7fffffffffffffff,
+				    0x8000000000000000,
+				    0xffffffffffffffff};
 
 /*
  * Where the kernel is told to write lists to: far from all else of the process,
@@ -34,10 +58,14 @@ constexpr unsigned most_infos = 32;
 } // namespace
 
 fuzz_worker::fuzz_worker(uint64_t seed, unsigned number, victims &others, scribbler &scribbles)
-	: random(seed * 0x9e3779b97f4a7c15 + number), others(others), scribbles(scribbles), space(16384)
+	: random(seed * 0x9e3779b97f4a7c15 + number),
+	  others(others),
+	  scribbles(scribbles),
+	  space(16384)
 {
-	void *place = mmap(reinterpret_cast<void *>(answers_at + number * (uintptr_t{1} << 40)), answers_size,
-		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	void *place = mmap(reinterpret_cast<void *>(answers_at + number * (uintptr_t{1} << 40)),
+			   answers_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	CHECK(place != MAP_FAILED, "mmap: {}", error_name(errno));
 	answers = static_cast<char *>(place);
@@ -81,7 +109,8 @@ int fuzz_worker::pick_vm_fd()
 		return foreign_vm.get();
 	if (!vms.empty() && chance(95))
 		return vms[draw(vms.size())]->fd();
-	return chance(50) ? pick_any_fd() : static_cast<int>(interesting[draw(std::size(interesting))]);
+	return chance(50) ? pick_any_fd()
+			  : static_cast<int>(interesting[draw(std::size(interesting))]);
 }
 
 /* Right as far as one can know; every member that is read is set. */
@@ -104,7 +133,8 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		break;
 	case CORBEL_VM_LIST:
 		set(offsetof(corbel_vm_list, count), static_cast<__u32>(draw(most_infos + 1)));
-		set(offsetof(corbel_vm_list, vms), reinterpret_cast<__u64>(answers + answers_size / 2));
+		set(offsetof(corbel_vm_list, vms),
+		    reinterpret_cast<__u64>(answers + answers_size / 2));
 		break;
 	case CORBEL_VM_ATTACH:
 		set(offsetof(corbel_vm_attach, vm_fd), pick_vm_fd());
@@ -122,18 +152,22 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 	case CORBEL_IRQ_VECTORS_GET:
 		set(offsetof(corbel_irq_vectors, vcpu), static_cast<__u32>(draw(3)));
 		set(offsetof(corbel_irq_vectors, count), __u32{CORBEL_IRQ_VECTORS});
-		set(offsetof(corbel_irq_vectors, vectors), reinterpret_cast<__u64>(answers + answers_size / 2));
+		set(offsetof(corbel_irq_vectors, vectors),
+		    reinterpret_cast<__u64>(answers + answers_size / 2));
 		break;
 	case CORBEL_IRQ_HIST:
 		set(offsetof(corbel_irq_hist, vcpu), static_cast<__u32>(draw(3)));
-		set(offsetof(corbel_irq_hist, vector), chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
+		set(offsetof(corbel_irq_hist, vector),
+		    chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
 		break;
 	case CORBEL_IRQ_CHECK:
 		set(offsetof(corbel_irq_check, flags), static_cast<__u32>(draw(3)));
 		break;
 	case CORBEL_IRQ_RING:
-		set(offsetof(corbel_irq_ring, order), static_cast<__u32>(CORBEL_RING_MIN_ORDER + draw(chance(2) ? 15 : 6)));
-		set(offsetof(corbel_irq_ring, events), static_cast<__u32>(draw(1u << (CORBEL_EVENT_MAX + 1)) & ~1u));
+		set(offsetof(corbel_irq_ring, order),
+		    static_cast<__u32>(CORBEL_RING_MIN_ORDER + draw(chance(2) ? 15 : 6)));
+		set(offsetof(corbel_irq_ring, events),
+		    static_cast<__u32>(draw(1u << (CORBEL_EVENT_MAX + 1)) & ~1u));
 		break;
 	default:
 		break;
@@ -194,7 +228,8 @@ void fuzz_worker::do_ioctl()
 	} else if (chance(4)) {
 		argument = reinterpret_cast<char *>(interesting[draw(std::size(interesting))]);
 	} else if (chance(3) && !mappings.empty()) {
-		argument = static_cast<char *>(mappings[draw(mappings.size())].place) + draw(page_size);
+		argument = static_cast<char *>(mappings[draw(mappings.size())].place) +
+			   draw(page_size);
 	}
 
 	int result = call(target->fd.get(), entry.command, argument);
@@ -204,12 +239,13 @@ void fuzz_worker::do_ioctl()
 		return;
 	if (entry.makes_fd) {
 		if (entry.command == CORBEL_VM_ATTACH && argument >= space.data() &&
-			argument < space.data() + space.size()) {
-			std::memcpy(&known_id, argument + offsetof(corbel_vm_attach, vm_id), sizeof(known_id));
+		    argument < space.data() + space.size()) {
+			std::memcpy(&known_id, argument + offsetof(corbel_vm_attach, vm_id),
+				    sizeof(known_id));
 		}
-		fd_kind kind = entry.command == CORBEL_VM_IRQ ? fd_kind::irq
-			: entry.command == CORBEL_IRQ_RING ? fd_kind::ring
-							   : fd_kind::vm;
+		fd_kind kind = entry.command == CORBEL_VM_IRQ	  ? fd_kind::irq
+			       : entry.command == CORBEL_IRQ_RING ? fd_kind::ring
+								  : fd_kind::vm;
 		add(kind, result);
 	}
 }
@@ -233,28 +269,33 @@ void fuzz_worker::do_strange_ioctl()
 
 void fuzz_worker::map_something()
 {
-	constexpr off_t offsets[] = {0, page_size, CORBEL_RING_DATA_OFFSET, CORBEL_RING_DATA_OFFSET + page_size};
+	constexpr off_t offsets[] = {0, page_size, CORBEL_RING_DATA_OFFSET,
+				     CORBEL_RING_DATA_OFFSET + page_size};
 	object *target = pick(chance(60) ? fd_kind::ring : fd_kind::irq);
 	bool control = target && target->kind == fd_kind::ring && chance(40);
-	off_t offset = control ? CORBEL_RING_CTL_OFFSET
-		       : target && target->kind == fd_kind::ring
-			? CORBEL_RING_DATA_OFFSET
-			: 0;
-	size_t length = offset ? page_size + (sizeof(corbel_event) << CORBEL_RING_MIN_ORDER << draw(4)) : page_size;
+	off_t offset = control					 ? CORBEL_RING_CTL_OFFSET
+		       : target && target->kind == fd_kind::ring ? CORBEL_RING_DATA_OFFSET
+								 : 0;
+	size_t length =
+		offset ? page_size + (sizeof(corbel_event) << CORBEL_RING_MIN_ORDER << draw(4))
+		       : page_size;
 	int protection = control ? PROT_READ | PROT_WRITE : PROT_READ;
 
 	if (!target)
 		return;
 	if (chance(15))
-		offset = chance(80) ? offsets[draw(std::size(offsets))] : static_cast<off_t>(random() & ~(page_size - 1));
+		offset = chance(80) ? offsets[draw(std::size(offsets))]
+				    : static_cast<off_t>(random() & ~(page_size - 1));
 	if (chance(10))
 		length = page_size * (1 + draw(64));
 	if (chance(10))
 		protection = static_cast<int>(draw(8));
-	void *place = mmap(nullptr, length, protection, chance(90) ? MAP_SHARED : MAP_PRIVATE, target->fd.get(), offset);
+	void *place = mmap(nullptr, length, protection, chance(90) ? MAP_SHARED : MAP_PRIVATE,
+			   target->fd.get(), offset);
 	if (place == MAP_FAILED)
 		return;
-	if (control && offset == CORBEL_RING_CTL_OFFSET && protection == (PROT_READ | PROT_WRITE) && length == page_size) {
+	if (control && offset == CORBEL_RING_CTL_OFFSET && protection == (PROT_READ | PROT_WRITE) &&
+	    length == page_size) {
 		scribbles.adopt(place);
 		return;
 	}

@@ -10,8 +10,7 @@
 #include <map>
 #include <random>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 struct fuzz_statistics {
 	uint64_t operations = 0;
@@ -24,15 +23,14 @@ struct fuzz_statistics {
 };
 
 /* VMs of other processes that are ended in random ways at any moment. */
-class victims
-{
-    public:
+class victims {
+public:
 	explicit victims(uint64_t seed);
 	unique_fd take_vm_fd(unsigned dice);
 	void replace_one();
 	uint64_t kills = 0;
 
-    private:
+private:
 	std::mutex lock;
 	std::mt19937_64 random;
 	std::vector<std::unique_ptr<vm_process>> processes;
@@ -42,21 +40,17 @@ class victims
  * Writes random values into memory that the kernel reads: control pages of
  * rings, and a page from which ioctls get their structs.
  */
-class scribbler
-{
-    public:
+class scribbler {
+public:
 	explicit scribbler(uint64_t seed);
 	~scribbler();
 
 	/* Takes over a mapping of one page and unmaps it some time later. */
 	void adopt(void *control_page);
 	/* Where a struct can be put so that it changes while the kernel reads it. */
-	char *shared_page() const
-	{
-		return page;
-	}
+	char *shared_page() const { return page; }
 
-    private:
+private:
 	void loop();
 
 	std::mutex lock;
@@ -67,16 +61,15 @@ class scribbler
 	std::thread thread;
 };
 
-class fuzz_worker
-{
-    public:
+class fuzz_worker {
+public:
 	fuzz_worker(uint64_t seed, unsigned number, victims &others, scribbler &scribbles);
 	~fuzz_worker();
 
 	void step();
 	fuzz_statistics statistics;
 
-    private:
+private:
 	struct object {
 		fd_kind kind;
 		unique_fd fd;
@@ -86,14 +79,8 @@ class fuzz_worker
 		size_t length;
 	};
 
-	uint64_t draw(uint64_t below)
-	{
-		return random() % below;
-	}
-	bool chance(unsigned percent)
-	{
-		return draw(100) < percent;
-	}
+	uint64_t draw(uint64_t below) { return random() % below; }
+	bool chance(unsigned percent) { return draw(100) < percent; }
 	object *pick(fd_kind kind);
 	int pick_any_fd();
 	void add(fd_kind kind, int fd);

@@ -3,8 +3,7 @@
 
 #include <cstddef>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 static_assert(offsetof(guest_cpu, total) == 0);
 static_assert(offsetof(guest_cpu, last_vector) == 8);
@@ -65,8 +64,7 @@ guest_exception:
 	.popsection
 )");
 
-namespace
-{
+namespace {
 
 inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
 {
@@ -77,7 +75,8 @@ inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
 		guest::write_msr(msr::x2apic_self_ipi, vector);
 		return;
 	case job_kind::ipi:
-		guest::write_msr(msr::x2apic_icr, static_cast<uint64_t>(job.target) << 32 | 0x4000 | vector);
+		guest::write_msr(msr::x2apic_icr,
+				 static_cast<uint64_t>(job.target) << 32 | 0x4000 | vector);
 		return;
 	case job_kind::timer:
 		guest::write_msr(msr::x2apic_timer_divide, 0xb);
@@ -131,7 +130,8 @@ GUEST_CODE void guest_main(guest_cpu *cpu)
 				asm volatile("sti");
 			cpu->mode_seen.store(mode, std::memory_order_release);
 		}
-		cpu->loops.store(cpu->loops.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+		cpu->loops.store(cpu->loops.load(std::memory_order_relaxed) + 1,
+				 std::memory_order_relaxed);
 		run_job(cpu);
 
 		if (mode == guest_mode::halt)

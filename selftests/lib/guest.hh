@@ -20,8 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 /* Marks a function that the guest runs. */
 #define GUEST_CODE [[gnu::noinline, gnu::used]]
@@ -83,8 +82,7 @@ extern "C" void guest_main(guest_cpu *cpu);
 extern "C" const char guest_vectors[];
 inline constexpr unsigned guest_vector_size = 16;
 
-namespace guest
-{
+namespace guest {
 
 static inline uint64_t read_msr(uint32_t number)
 {
@@ -98,7 +96,8 @@ static inline void write_msr(uint32_t number, uint64_t value)
 {
 	asm volatile("wrmsr"
 		     :
-		     : "c"(number), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+		     : "c"(number), "a"(static_cast<uint32_t>(value)),
+		       "d"(static_cast<uint32_t>(value >> 32))
 		     : "memory");
 }
 
@@ -117,8 +116,7 @@ static inline uint64_t read_tsc()
 
 } // namespace guest
 
-namespace msr
-{
+namespace msr {
 inline constexpr uint32_t tsc_deadline = 0x6e0;
 inline constexpr uint32_t x2apic_tpr = 0x808;
 inline constexpr uint32_t x2apic_svr = 0x80f;

@@ -8,16 +8,25 @@
 #include <string_view>
 #include <unistd.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 constexpr std::array<std::string_view, 14> splats = {
-	"WARNING:", "BUG:", "BUG ", "Oops", "general protection fault", "kernel panic",
-	"refcount_t:", "Objects remaining", "Bad rss-counter", "list_add corruption",
-	"list_del corruption", "scheduling while atomic", "UBSAN:", "unable to handle",
+	"WARNING:",
+	"BUG:",
+	"BUG ",
+	"Oops",
+	"general protection fault",
+	"kernel panic",
+	"refcount_t:",
+	"Objects remaining",
+	"Bad rss-counter",
+	"list_add corruption",
+	"list_del corruption",
+	"scheduling while atomic",
+	"UBSAN:",
+	"unable to handle",
 };
 
 constexpr std::array<std::string_view, 3> stalls = {
@@ -26,7 +35,8 @@ constexpr std::array<std::string_view, 3> stalls = {
 	"blocked for more than",
 };
 
-template <typename Words> bool holds_any(std::string_view text, const Words &words)
+template <typename Words>
+bool holds_any(std::string_view text, const Words &words)
 {
 	for (std::string_view word : words)
 		if (text.find(word) != text.npos)
@@ -70,7 +80,8 @@ std::string kernel_log::find_splat()
 	while (start < text.size()) {
 		size_t end = std::min(text.find('\n', start), text.size());
 		std::string_view line(text.data() + start, end - start);
-		std::string_view rest(text.data() + start, std::min<size_t>(text.size() - start, 4000));
+		std::string_view rest(text.data() + start,
+				      std::min<size_t>(text.size() - start, 4000));
 
 		bool stall = holds_any(line, stalls);
 		if (stall && rest.find("corbel") == rest.npos)

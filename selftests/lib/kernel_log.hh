@@ -8,12 +8,10 @@
 
 #include <string>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class kernel_log
-{
-    public:
+class kernel_log {
+public:
 	/* Remembers the end of the log as it is now. */
 	kernel_log();
 
@@ -27,7 +25,7 @@ class kernel_log
 	 */
 	std::string find_splat();
 
-    private:
+private:
 	unique_fd fd;
 };
 

@@ -10,11 +10,9 @@
 #include <dirent.h>
 #include <sys/mount.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 std::vector<std::string> list_directory(const std::string &path)
 {
@@ -76,7 +74,8 @@ long count_lines(const std::string &text, std::string_view word)
 {
 	long count = 0;
 
-	for (size_t at = text.find(word); at != text.npos; at = text.find(word, text.find('\n', at)))
+	for (size_t at = text.find(word); at != text.npos;
+	     at = text.find(word, text.find('\n', at)))
 		count++;
 	return count;
 }
@@ -101,7 +100,8 @@ kvm_state read_kvm_state()
 
 std::string print_state(const kvm_state &state)
 {
-	std::string text = fmt::format("{} references {}, VMs in debugfs:", kvm_vendor_module(), state.references);
+	std::string text = fmt::format("{} references {}, VMs in debugfs:", kvm_vendor_module(),
+				       state.references);
 
 	for (const std::string &vm : state.vms)
 		text += " " + vm;
@@ -149,8 +149,7 @@ slab_usage read_settled_slab_usage(std::string_view word)
 	return now;
 }
 
-namespace
-{
+namespace {
 
 /* The lines of a cache's call chains that hold `word`. */
 std::string print_traces(const std::string &cache, std::string_view word)
@@ -159,7 +158,7 @@ std::string print_traces(const std::string &cache, std::string_view word)
 	std::string text;
 
 	for (size_t at = traces.find(word); at != traces.npos && text.size() < 4000;
-		at = traces.find(word, traces.find('\n', at))) {
+	     at = traces.find(word, traces.find('\n', at))) {
 		size_t start = traces.rfind('\n', at) + 1;
 
 		text += "\n" + traces.substr(start, traces.find('\n', at) - start);
@@ -185,12 +184,15 @@ void wait_slab_usage(const slab_usage &before, std::string_view word)
 		return caches;
 	};
 
-	if (wait_for([&] {
-		    now = read_slab_usage(word);
-		    return grown().empty();
-	    }, std::chrono::seconds(60)))
+	if (wait_for(
+		    [&] {
+			    now = read_slab_usage(word);
+			    return grown().empty();
+		    },
+		    std::chrono::seconds(60)))
 		return;
-	std::string text = "memory is leaked: before: " + print_usage(before) + "; now: " + print_usage(now);
+	std::string text =
+		"memory is leaked: before: " + print_usage(before) + "; now: " + print_usage(now);
 	for (const std::string &cache : grown())
 		text += "\n" + cache + ":" + print_traces(cache, word);
 	throw failure(text);

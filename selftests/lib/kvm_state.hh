@@ -11,8 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 /* Folders of VMs in /sys/kernel/debug/kvm, sorted; skips without debugfs. */
 std::vector<std::string> list_debugfs_vms();

@@ -3,10 +3,10 @@
 #include "tap.hh"
 #include "wait.hh"
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-interrupt_load::interrupt_load(guest_vm &vm, unsigned seed) : vm(vm), random(seed), counts(vm.nr_vcpus())
+interrupt_load::interrupt_load(guest_vm &vm, unsigned seed)
+	: vm(vm), random(seed), counts(vm.nr_vcpus())
 {
 	for (unsigned i = 0; i < vm.nr_vcpus(); i++)
 		vm.add_irqfd(i, first_irqfd, last_irqfd);
@@ -60,7 +60,8 @@ try {
 		total++;
 		/* Bursts of about sixteen, so that the vCPUs get a turn and HLT happens. */
 		if (dice >> 28 == 0)
-			std::this_thread::sleep_for(std::chrono::microseconds((dice >> 24 & 15) << 4));
+			std::this_thread::sleep_for(
+				std::chrono::microseconds((dice >> 24 & 15) << 4));
 	}
 	finished = true;
 } catch (const std::exception &error) {
@@ -82,7 +83,8 @@ void wait_idle(guest_vm &vm)
 			if (events.interrupt.injected)
 				return false;
 			for (unsigned vector = 0; vector < nr_vectors; vector++)
-				if (lapic_bit(state, lapic_irr, vector) || lapic_bit(state, lapic_isr, vector))
+				if (lapic_bit(state, lapic_irr, vector) ||
+				    lapic_bit(state, lapic_isr, vector))
 					return false;
 		}
 		return true;

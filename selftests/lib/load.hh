@@ -11,12 +11,10 @@
 #include <atomic>
 #include <random>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class interrupt_load
-{
-    public:
+class interrupt_load {
+public:
 	static constexpr unsigned first_msi = 0x40, last_msi = 0xbf;
 	static constexpr unsigned first_irqfd = 0xc0, last_irqfd = 0xdf;
 
@@ -29,16 +27,10 @@ class interrupt_load
 	/* Waits until what start() was told is sent. */
 	void finish();
 
-	uint64_t sent() const
-	{
-		return total;
-	}
-	uint64_t sent(unsigned index, unsigned vector) const
-	{
-		return counts[index][vector];
-	}
+	uint64_t sent() const { return total; }
+	uint64_t sent(unsigned index, unsigned vector) const { return counts[index][vector]; }
 
-    private:
+private:
 	void loop();
 
 	guest_vm &vm;

@@ -12,11 +12,9 @@
 
 extern char **environ;
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 int run(const char *program, const char *argument)
 {
@@ -24,7 +22,8 @@ int run(const char *program, const char *argument)
 	pid_t child;
 	int status;
 
-	if (posix_spawnp(&child, program, nullptr, nullptr, const_cast<char **>(arguments), environ))
+	if (posix_spawnp(&child, program, nullptr, nullptr, const_cast<char **>(arguments),
+			 environ))
 		return -1;
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -39,7 +38,8 @@ std::string module_path(const std::string &name)
 
 std::string kvm_vendor_module()
 {
-	return read_file("/proc/cpuinfo").find(" svm") != std::string::npos ? "kvm_amd" : "kvm_intel";
+	return read_file("/proc/cpuinfo").find(" svm") != std::string::npos ? "kvm_amd"
+									    : "kvm_intel";
 }
 
 void ensure_kvm()
@@ -89,7 +89,8 @@ void ensure_corbel()
 		if (module_loaded(name))
 			continue;
 		if (environment("CORBEL_MODULES").empty())
-			skip("{} is not loaded and CORBEL_MODULES does not say where {}.ko is", name, name);
+			skip("{} is not loaded and CORBEL_MODULES does not say where {}.ko is",
+			     name, name);
 		int result = load_module(name);
 		CHECK_EQ(result, 0, "loading {}: {}", module_path(name), error_name(result));
 	}
@@ -103,7 +104,7 @@ void unload_corbel()
 			continue;
 		int result = unload_module(name);
 		CHECK_EQ(result, 0, "unloading {}: {}, references {}", name, error_name(result),
-			module_references(name));
+			 module_references(name));
 	}
 }
 

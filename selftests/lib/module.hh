@@ -7,8 +7,7 @@
 
 #include <string>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 /* Loads the KVM vendor module of this CPU; skips the case where there is none. */
 void ensure_kvm();

@@ -4,21 +4,22 @@
 
 #include <cstring>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 void check_status(int irq, unsigned index, const corbel_irq_vcpu &now)
 {
 	status_page page(irq);
-	bool bit = page.line(index / CORBEL_IRQ_LINE_VCPUS)->pending >> index % CORBEL_IRQ_LINE_VCPUS & 1;
+	bool bit =
+		page.line(index / CORBEL_IRQ_LINE_VCPUS)->pending >> index % CORBEL_IRQ_LINE_VCPUS &
+		1;
 
 	CHECK_EQ(now.exactness, CORBEL_IRQ_EXACT, "vCPU {}", index);
 	CHECK_EQ(now.pending != 0, count_vectors(now.irr) != 0, "status of vCPU {}, IRR {}", index,
-		print_words(now.irr));
-	CHECK_EQ(bit, now.pending != 0, "status page of vCPU {}, IRR {}", index, print_words(now.irr));
+		 print_words(now.irr));
+	CHECK_EQ(bit, now.pending != 0, "status page of vCPU {}, IRR {}", index,
+		 print_words(now.irr));
 }
 
 } // namespace
@@ -28,13 +29,15 @@ void check_record_is_irr(int irq, unsigned vcpus)
 	for (unsigned i = 0; i < vcpus; i++) {
 		corbel_irq_vcpu now = {};
 
-		wait_for([&] {
-			now = irq_vcpu(irq, i);
-			return now.quiet && same_words(now.record, now.irr);
-		}, std::chrono::seconds(20));
+		wait_for(
+			[&] {
+				now = irq_vcpu(irq, i);
+				return now.quiet && same_words(now.record, now.irr);
+			},
+			std::chrono::seconds(20));
 		CHECK(now.quiet, "deliveries to vCPU {} do not end", i);
-		CHECK(same_words(now.record, now.irr), "vCPU {}: record {}, IRR {}", i, print_words(now.record),
-			print_words(now.irr));
+		CHECK(same_words(now.record, now.irr), "vCPU {}: record {}, IRR {}", i,
+		      print_words(now.record), print_words(now.irr));
 		check_status(irq, i, now);
 	}
 }
@@ -50,9 +53,9 @@ void check_record_is_lapic(observed_vm &observed, unsigned index)
 		if (lapic_bit(state, lapic_irr, vector))
 			truth[vector / 64] |= 1ull << vector % 64;
 	CHECK(same_words(now.irr, truth), "vCPU {}: IRR {}, LAPIC {}", index, print_words(now.irr),
-		print_words(truth));
-	CHECK(same_words(now.record, truth), "vCPU {}: record {}, LAPIC {}", index, print_words(now.record),
-		print_words(truth));
+	      print_words(truth));
+	CHECK(same_words(now.record, truth), "vCPU {}: record {}, LAPIC {}", index,
+	      print_words(now.record), print_words(truth));
 	check_status(observed.irq.get(), index, now);
 }
 
@@ -69,11 +72,14 @@ void check_ledger(int irq, unsigned vcpus)
 
 			/* Of ExtINT only the vCPU's sum is known. */
 			if (now.extint == 0)
-				CHECK_EQ(accepted + vector.restored,
-					vector.injected + vector.coalesced + vector.dropped + test_vector(now.record, v),
+				CHECK_EQ(
+					accepted + vector.restored,
+					vector.injected + vector.coalesced + vector.dropped +
+						test_vector(now.record, v),
 					"vCPU {} vector {:#x}: accepted {} + restored {} = injected {} + coalesced {} + "
 					"dropped {} + pending {}",
-					i, v, accepted, vector.restored, vector.injected, vector.coalesced, vector.dropped,
+					i, v, accepted, vector.restored, vector.injected,
+					vector.coalesced, vector.dropped,
 					test_vector(now.record, v));
 			for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 				sum.accepted[path] += vector.accepted[path];
@@ -83,12 +89,14 @@ void check_ledger(int irq, unsigned vcpus)
 			sum.restored += vector.restored;
 		}
 		for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
-			CHECK_EQ(now.accepted[path], sum.accepted[path], "vCPU {} path {}: total and vectors", i, path);
+			CHECK_EQ(now.accepted[path], sum.accepted[path],
+				 "vCPU {} path {}: total and vectors", i, path);
 		CHECK_EQ(now.injected, sum.injected, "vCPU {}: total and vectors", i);
 		CHECK_EQ(now.restored, sum.restored, "vCPU {}: total and vectors", i);
 		CHECK_EQ(sum_paths(now.accepted) + now.restored,
-			now.injected - now.extint + now.coalesced + now.dropped + count_vectors(now.record),
-			"vCPU {}: the balance of all vectors", i);
+			 now.injected - now.extint + now.coalesced + now.dropped +
+				 count_vectors(now.record),
+			 "vCPU {}: the balance of all vectors", i);
 		CHECK_EQ(now.coalesced, sum.coalesced, "vCPU {}: total and vectors", i);
 		CHECK_EQ(now.dropped, sum.dropped, "vCPU {}: total and vectors", i);
 	}

@@ -8,15 +8,11 @@
 #include "load.hh"
 #include "module.hh"
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 /* First member of observed_vm: the modules are there before the VM is. */
 struct modules_present {
-	modules_present()
-	{
-		ensure_corbel();
-	}
+	modules_present() { ensure_corbel(); }
 };
 
 struct observed_vm {

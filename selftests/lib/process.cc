@@ -11,11 +11,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 std::atomic<bool> told_to_close;
 
@@ -123,9 +121,9 @@ unique_fd child_process::take_fd(int number) const
 }
 
 vm_process::vm_process(unsigned vcpus, bool load)
-	: process([=](child_process &self) { run_vm(self, vcpus, load); }), vm_number(process.hear())
-{
-}
+	: process([=](child_process &self) { run_vm(self, vcpus, load); }),
+	  vm_number(process.hear())
+{}
 
 void vm_process::kill()
 {

@@ -9,21 +9,16 @@
 
 #include <functional>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class child_process
-{
-    public:
+class child_process {
+public:
 	/* Forks; the child runs `body`, which can tell() the parent a number, and exits. */
 	explicit child_process(std::function<void(child_process &)> body);
 	~child_process();
 	child_process(const child_process &) = delete;
 
-	pid_t pid() const
-	{
-		return child;
-	}
+	pid_t pid() const { return child; }
 	void tell(long number);
 	/* What the child told; fails the case if it died first. */
 	long hear();
@@ -33,25 +28,18 @@ class child_process
 	/* A copy of its descriptor `number`. */
 	unique_fd take_fd(int number) const;
 
-    private:
+private:
 	pid_t child = -1;
 	unique_fd pipe_end;
 };
 
-class vm_process
-{
-    public:
+class vm_process {
+public:
 	/* With `load`, interrupts are sent to it all the time. */
 	explicit vm_process(unsigned vcpus = 2, bool load = true);
 
-	unique_fd vm_fd() const
-	{
-		return process.take_fd(vm_number);
-	}
-	pid_t pid() const
-	{
-		return process.pid();
-	}
+	unique_fd vm_fd() const { return process.take_fd(vm_number); }
+	pid_t pid() const { return process.pid(); }
 	/* Kills it and waits until it is gone. */
 	void kill();
 	/* Has it close every descriptor and mapping of the VM and live on. */
@@ -59,7 +47,7 @@ class vm_process
 	/* As close_vm(), then exit(). */
 	void finish();
 
-    private:
+private:
 	child_process process;
 	int vm_number;
 	bool gone = false;

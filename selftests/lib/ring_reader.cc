@@ -4,11 +4,9 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 constexpr size_t page = 4096;
 }
 
@@ -22,7 +20,8 @@ ring_reader::ring_reader(int irq, unsigned order, unsigned wanted)
 	CHECK(result >= 0, "CORBEL_IRQ_RING answers {}", error_name(result));
 	ring.reset(result);
 
-	void *control = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), CORBEL_RING_CTL_OFFSET);
+	void *control = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd(),
+			     CORBEL_RING_CTL_OFFSET);
 	CHECK(control != MAP_FAILED, "mapping a ring's control page: {}", error_name(errno));
 	ctl = static_cast<corbel_ring_ctl *>(control);
 
@@ -50,7 +49,8 @@ std::optional<corbel_event> ring_reader::next()
 {
 	const corbel_event &slot = events[tail % head->capacity];
 
-	if (std::atomic_ref(const_cast<__u64 &>(slot.seq)).load(std::memory_order_acquire) != tail + 1)
+	if (std::atomic_ref(const_cast<__u64 &>(slot.seq)).load(std::memory_order_acquire) !=
+	    tail + 1)
 		return std::nullopt;
 	corbel_event copy = slot;
 	write_tail(++tail);

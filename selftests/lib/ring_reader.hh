@@ -9,44 +9,33 @@
 #include <atomic>
 #include <optional>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class ring_reader
-{
-    public:
+class ring_reader {
+public:
 	ring_reader(int irq, unsigned order, unsigned events);
 	~ring_reader();
 	ring_reader(const ring_reader &) = delete;
 
-	int fd() const
-	{
-		return ring.get();
-	}
-	__u32 capacity() const
-	{
-		return head->capacity;
-	}
+	int fd() const { return ring.get(); }
+	__u32 capacity() const { return head->capacity; }
 	__u64 produced_index() const
 	{
-		return std::atomic_ref(const_cast<__u64 &>(head->head)).load(std::memory_order_acquire);
+		return std::atomic_ref(const_cast<__u64 &>(head->head))
+			.load(std::memory_order_acquire);
 	}
 	__u64 lost() const
 	{
-		return std::atomic_ref(const_cast<__u64 &>(head->lost)).load(std::memory_order_acquire);
+		return std::atomic_ref(const_cast<__u64 &>(head->lost))
+			.load(std::memory_order_acquire);
 	}
 	bool ended() const
 	{
-		return std::atomic_ref(const_cast<__u64 &>(head->ended)).load(std::memory_order_acquire);
+		return std::atomic_ref(const_cast<__u64 &>(head->ended))
+			.load(std::memory_order_acquire);
 	}
-	const corbel_ring_head &header() const
-	{
-		return *head;
-	}
-	__u64 unread() const
-	{
-		return produced_index() - tail;
-	}
+	const corbel_ring_head &header() const { return *head; }
+	__u64 unread() const { return produced_index() - tail; }
 
 	/* The next record if it is complete. */
 	std::optional<corbel_event> next();
@@ -59,7 +48,7 @@ class ring_reader
 
 	__u64 consumed = 0;
 
-    private:
+private:
 	unique_fd ring;
 	corbel_ring_ctl *ctl = nullptr;
 	const corbel_ring_head *head = nullptr;

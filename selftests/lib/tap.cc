@@ -8,11 +8,9 @@
 #include <mutex>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 std::mutex output;
 
@@ -45,7 +43,8 @@ void run_case(tally &results, const test_case &test)
 		results.report(true, test.name);
 	} catch (const skipped &reason) {
 		results.skipped++;
-		results.report(true, fmt::format("{} # SKIP {}", test.name, one_line(reason.what())));
+		results.report(true,
+			       fmt::format("{} # SKIP {}", test.name, one_line(reason.what())));
 	} catch (const std::exception &error) {
 		print_comment(error.what());
 		results.report(false, test.name);
@@ -97,7 +96,8 @@ int run_cases(int argc, char **argv, std::span<const test_case> cases)
 	results.report(splat.empty(), "no splat in the kernel log");
 
 	fmt::print("# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0\n",
-		results.number - results.failed - results.skipped, results.failed, results.skipped);
+		   results.number - results.failed - results.skipped, results.failed,
+		   results.skipped);
 	std::fflush(stdout);
 	if (results.failed)
 		return exit_fail;

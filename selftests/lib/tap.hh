@@ -17,8 +17,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 inline constexpr int exit_pass = 0;
 inline constexpr int exit_fail = 1;
@@ -40,12 +39,14 @@ struct skipped : std::runtime_error {
 /* One `# ...` line for each line of the text; safe from any thread. */
 void print_comment(const std::string &text);
 
-template <typename... Args> void comment(fmt::format_string<Args...> format, Args &&...args)
+template <typename... Args>
+void comment(fmt::format_string<Args...> format, Args &&...args)
 {
 	print_comment(fmt::format(format, std::forward<Args>(args)...));
 }
 
-template <typename... Args> [[noreturn]] void skip(fmt::format_string<Args...> format, Args &&...args)
+template <typename... Args>
+[[noreturn]] void skip(fmt::format_string<Args...> format, Args &&...args)
 {
 	throw skipped(fmt::format(format, std::forward<Args>(args)...));
 }
@@ -62,8 +63,9 @@ int run_cases(int argc, char **argv, std::span<const test_case> cases);
 #define CHECK(condition, ...)                                                                      \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
-			throw ::corbel::selftest::failure(fmt::format("{}:{}: {}: {}", __FILE_NAME__, \
-				__LINE__, #condition, fmt::format(__VA_ARGS__)));                  \
+			throw ::corbel::selftest::failure(                                         \
+				fmt::format("{}:{}: {}: {}", __FILE_NAME__, __LINE__, #condition,  \
+					    fmt::format(__VA_ARGS__)));                            \
 	} while (0)
 
 /* Integers only: prints both sides. */
@@ -72,7 +74,7 @@ int run_cases(int argc, char **argv, std::span<const test_case> cases);
 		auto got_ = (got);                                                                 \
 		auto want_ = static_cast<decltype(got_)>(want);                                    \
 		if (got_ != want_)                                                                 \
-			throw ::corbel::selftest::failure(                                         \
-				fmt::format("{}:{}: {} is {}, not {}: {}", __FILE_NAME__, __LINE__, \
-					#got, got_, want_, fmt::format(__VA_ARGS__)));             \
+			throw ::corbel::selftest::failure(fmt::format(                             \
+				"{}:{}: {} is {}, not {}: {}", __FILE_NAME__, __LINE__, #got,      \
+				got_, want_, fmt::format(__VA_ARGS__)));                           \
 	} while (0)

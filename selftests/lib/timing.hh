@@ -11,22 +11,21 @@
 #include <string>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class timing
-{
-    public:
-	explicit timing(std::string name) : name(std::move(name))
-	{
-	}
+class timing {
+public:
+	explicit timing(std::string name) : name(std::move(name)) {}
 
-	template <typename Body> void measure(Body &&body)
+	template <typename Body>
+	void measure(Body &&body)
 	{
 		auto begin = std::chrono::steady_clock::now();
 
 		body();
-		cycles.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+		cycles.push_back(std::chrono::duration<double, std::milli>(
+					 std::chrono::steady_clock::now() - begin)
+					 .count());
 	}
 
 	void print()
@@ -34,11 +33,11 @@ class timing
 		if (cycles.empty())
 			return;
 		std::ranges::sort(cycles);
-		comment("{}: {} cycles, ms: min {:.1f}, median {:.1f}, max {:.1f}", name, cycles.size(),
-			cycles.front(), cycles[cycles.size() / 2], cycles.back());
+		comment("{}: {} cycles, ms: min {:.1f}, median {:.1f}, max {:.1f}", name,
+			cycles.size(), cycles.front(), cycles[cycles.size() / 2], cycles.back());
 	}
 
-    private:
+private:
 	std::string name;
 	std::vector<double> cycles;
 };

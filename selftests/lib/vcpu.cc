@@ -9,17 +9,13 @@
 #include <sys/syscall.h>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 constexpr int kick_signal = SIGUSR1;
 
-void ignore_kick(int)
-{
-}
+void ignore_kick(int) {}
 
 /* Without SA_RESTART: the signal must end KVM_RUN. */
 void install_kick_handler()
@@ -89,7 +85,8 @@ void vcpu::set_cpuid(int kvm)
 
 		if (entry.function == 1) {
 			entry.ebx = (entry.ebx & 0x00ffffff) | index << 24;
-			entry.ecx |= 1 << 24; /* TSC deadline timer: KVM has it, but does not list it */
+			entry.ecx |=
+				1 << 24; /* TSC deadline timer: KVM has it, but does not list it */
 		}
 		if (entry.function == 0xb)
 			entry.edx = index;
@@ -219,11 +216,13 @@ bool vcpu::handle_exit()
 		/* A triple fault resets the vCPU: what it did is seen on its stack. */
 		auto *top = reinterpret_cast<const uint64_t *>(memory + 1) + 2048;
 		for (unsigned i = 24; i; i -= 4)
-			comment("stack -{:#x}: {:#x} {:#x} {:#x} {:#x}", i * 8, top[-int(i)], top[1 - int(i)],
-				top[2 - int(i)], top[3 - int(i)]);
-		give_up(fmt::format("unexpected exit {}, suberror {}, rip {:#x}, rsp {:#x}; {} interrupts handled, the "
-				    "last {:#x}, {} loops", run->exit_reason, run->internal.suberror, registers.rip,
-			registers.rsp, memory->total, memory->last_vector, memory->loops.load()));
+			comment("stack -{:#x}: {:#x} {:#x} {:#x} {:#x}", i * 8, top[-int(i)],
+				top[1 - int(i)], top[2 - int(i)], top[3 - int(i)]);
+		give_up(fmt::format(
+			"unexpected exit {}, suberror {}, rip {:#x}, rsp {:#x}; {} interrupts handled, the "
+			"last {:#x}, {} loops",
+			run->exit_reason, run->internal.suberror, registers.rip, registers.rsp,
+			memory->total, memory->last_vector, memory->loops.load()));
 		return false;
 	}
 	if (run->io.port == port_exception) {

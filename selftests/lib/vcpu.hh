@@ -17,25 +17,17 @@
 #include <string>
 #include <thread>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-class vcpu
-{
-    public:
+class vcpu {
+public:
 	/* The guest function `entry` is called with `memory`, on the stack below `stack_top`. */
 	vcpu(int kvm, int vm, unsigned index, guest_cpu *memory);
 	~vcpu();
 	vcpu(const vcpu &) = delete;
 
-	int fd() const
-	{
-		return descriptor.get();
-	}
-	pid_t thread_id() const
-	{
-		return tid;
-	}
+	int fd() const { return descriptor.get(); }
+	pid_t thread_id() const { return tid; }
 
 	/* Where things are in guest memory, then everything else to 64-bit mode. */
 	struct layout {
@@ -50,10 +42,7 @@ class vcpu
 	void stop();
 	void park();
 	void unpark();
-	bool started() const
-	{
-		return thread.joinable();
-	}
+	bool started() const { return thread.joinable(); }
 
 	/*
 	 * Runs the guest in the caller's thread until it writes to a port, and
@@ -78,7 +67,7 @@ class vcpu
 	guest_cpu *const memory;
 	const unsigned index;
 
-    private:
+private:
 	void loop();
 	bool handle_exit();
 	void give_up(const std::string &why);
@@ -109,7 +98,7 @@ inline constexpr uint64_t apic_base_x2apic = 1 << 10;
 
 /* ioctl on KVM that fails the case when KVM refuses. */
 int kvm_call(int fd, unsigned long command, const char *name, uint64_t argument);
-#define KVM_CALL(fd, command, argument) \
+#define KVM_CALL(fd, command, argument)                                                            \
 	::corbel::selftest::kvm_call(fd, command, #command, (uint64_t)(argument))
 
 } // namespace corbel::selftest

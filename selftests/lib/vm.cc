@@ -10,11 +10,9 @@
 
 extern "C" const char __executable_start[], _end[];
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
-namespace
-{
+namespace {
 
 constexpr size_t page = 4096;
 constexpr size_t stack_size = 4 * page;
@@ -83,8 +81,9 @@ void guest_vm::map_memory(unsigned max_vcpus)
 
 	arena_size = vcpus_at + max_vcpus * vcpu_size;
 	void *space = mmap(nullptr, arena_size, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	CHECK(space != MAP_FAILED, "mapping {} bytes below 2 GiB: {}", arena_size, error_name(errno));
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	CHECK(space != MAP_FAILED, "mapping {} bytes below 2 GiB: {}", arena_size,
+	      error_name(errno));
 	arena = static_cast<char *>(space);
 	region.slot = 1;
 	region.flags = 0;
@@ -111,7 +110,8 @@ void guest_vm::write_tables()
 	for (unsigned vector = 0; vector < nr_vectors; vector++) {
 		uint64_t entry = address(guest_vectors) + vector * guest_vector_size;
 
-		idt[2 * vector] = (entry & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (entry >> 16 & 0xffff) << 48;
+		idt[2 * vector] =
+			(entry & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (entry >> 16 & 0xffff) << 48;
 		idt[2 * vector + 1] = entry >> 32;
 	}
 }

@@ -12,8 +12,7 @@
 #include <memory>
 #include <vector>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 enum class trigger { edge, level };
 
@@ -27,31 +26,18 @@ inline constexpr uint32_t msi_lowest_priority = 1 << 8;
 inline constexpr uint32_t msi_nmi = 4 << 8;
 inline constexpr uint32_t msi_init = 5 << 8;
 
-class guest_vm
-{
-    public:
+class guest_vm {
+public:
 	static constexpr unsigned nr_pins = 24;
 
 	explicit guest_vm(unsigned vcpus = 2, unsigned max_vcpus = 0);
 	~guest_vm();
 	guest_vm(const guest_vm &) = delete;
 
-	int fd() const
-	{
-		return vm.get();
-	}
-	unsigned nr_vcpus() const
-	{
-		return cpus.size();
-	}
-	vcpu &at(unsigned index)
-	{
-		return *cpus[index];
-	}
-	guest_cpu &memory(unsigned index)
-	{
-		return *cpus[index]->memory;
-	}
+	int fd() const { return vm.get(); }
+	unsigned nr_vcpus() const { return cpus.size(); }
+	vcpu &at(unsigned index) { return *cpus[index]; }
+	guest_cpu &memory(unsigned index) { return *cpus[index]->memory; }
 	uint64_t stack_top(unsigned index) const;
 
 	/* One more vCPU, not started. */
@@ -95,7 +81,7 @@ class guest_vm
 	uint64_t handled(unsigned index, unsigned vector);
 	uint64_t handled_total();
 
-    private:
+private:
 	void wait_checked(std::string_view what, const std::function<bool()> &condition);
 	void map_memory(unsigned max_vcpus);
 	void write_tables();
@@ -111,20 +97,13 @@ class guest_vm
 };
 
 /* Parked for the life of the guard. */
-class parked
-{
-    public:
-	explicit parked(vcpu &cpu) : cpu(cpu)
-	{
-		cpu.park();
-	}
-	~parked()
-	{
-		cpu.unpark();
-	}
+class parked {
+public:
+	explicit parked(vcpu &cpu) : cpu(cpu) { cpu.park(); }
+	~parked() { cpu.unpark(); }
 	parked(const parked &) = delete;
 
-    private:
+private:
 	vcpu &cpu;
 };
 

@@ -6,8 +6,7 @@
 #include <cstring>
 #include <sys/eventfd.h>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 void guest_vm::set_routes()
 {
@@ -67,7 +66,8 @@ void guest_vm::send_irqfd(unsigned index, unsigned vector)
 	auto found = irqfds.find({index, vector});
 
 	CHECK(found != irqfds.end(), "no irqfd for vCPU {} vector {:#x}", index, vector);
-	CHECK(eventfd_write(found->second.get(), 1) == 0, "writing the irqfd: {}", error_name(errno));
+	CHECK(eventfd_write(found->second.get(), 1) == 0, "writing the irqfd: {}",
+	      error_name(errno));
 }
 
 void guest_vm::route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind)

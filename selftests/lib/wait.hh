@@ -12,8 +12,7 @@
 #include <string_view>
 #include <thread>
 
-namespace corbel::selftest
-{
+namespace corbel::selftest {
 
 inline constexpr std::chrono::seconds patience{180};
 
