@@ -10,14 +10,6 @@
 namespace corbel::irq {
 namespace {
 
-/* A correction may come before what it corrects: then the count is below zero. */
-u64 settled(const rt::Atomic<u64> &count)
-{
-	const auto value = static_cast<s64>(count.load(Order::relaxed));
-
-	return value < 0 ? 0 : static_cast<u64>(value);
-}
-
 /* How often to try for a moment without deliveries, a few microseconds in all. */
 constexpr unsigned quiet_attempts = 100;
 

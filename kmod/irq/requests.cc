@@ -75,11 +75,6 @@ Result<long> vcpu(Observer *observer, u64 user)
 	return 0;
 }
 
-u64 not_negative(u64 count)
-{
-	return static_cast<s64>(count) < 0 ? 0 : count;
-}
-
 Result<long> vectors(Observer *observer, u64 user)
 {
 	const auto request = CORBEL_TRY(read_arguments<corbel_irq_vectors>(user));
@@ -95,7 +90,7 @@ Result<long> vectors(Observer *observer, u64 user)
 		for (u32 path = 0; path < CORBEL_IRQ_PATHS; path++)
 			out.accepted[path] = of.accepted[path].load(Order::relaxed);
 		out.injected = of.injected.load(Order::relaxed);
-		out.coalesced = not_negative(of.coalesced.load(Order::relaxed));
+		out.coalesced = settled(of.coalesced);
 		out.dropped = of.dropped.load(Order::relaxed);
 		out.restored = of.restored.load(Order::relaxed);
 		out.latency_sum = of.latency_sum.load(Order::relaxed);

@@ -55,6 +55,17 @@ struct VectorCounts {
 	rt::Atomic<u64> latency_max;
 };
 
+/*
+ * As shown to user space: a correction may be counted before what it corrects, and
+ * then the count is below zero for a moment.
+ */
+inline u64 settled(const rt::Atomic<u64> &count)
+{
+	const auto value = static_cast<s64>(count.load(Order::relaxed));
+
+	return value < 0 ? 0 : static_cast<u64>(value);
+}
+
 /* Counted at VM entries while checking is on, by the vCPU's thread alone. */
 struct CheckCounts {
 	rt::Atomic<u64> entries;

@@ -48,7 +48,6 @@ public:
 
 	void lock() { corbel_mutex_lock(mutex_); }
 	void unlock() { corbel_mutex_unlock(mutex_); }
-	[[nodiscard]] bool is_mine() const { return corbel_mutex_is_mine(mutex_); }
 
 private:
 	corbel_mutex *mutex_{};
@@ -87,7 +86,6 @@ public:
 	Result<void> init(Role role) { return mutex_.init(role); }
 	void destroy() { mutex_.destroy(); }
 	Access lock() { return Access(*this); }
-	[[nodiscard]] bool is_mine() const { return mutex_.is_mine(); }
 
 private:
 	Mutex mutex_;

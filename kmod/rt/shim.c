@@ -96,7 +96,6 @@ CORBEL_EXPORT(corbel_percpu_sum);
 
 struct corbel_mutex {
 	struct mutex mutex;
-	struct task_struct *owner;
 };
 
 static struct lock_class_key corbel_lock_keys[CORBEL_LOCK_ROLES];
@@ -132,37 +131,14 @@ CORBEL_EXPORT(corbel_mutex_free);
 void corbel_mutex_lock(struct corbel_mutex *mutex)
 {
 	mutex_lock(&mutex->mutex);
-	WRITE_ONCE(mutex->owner, current);
 }
 CORBEL_EXPORT(corbel_mutex_lock);
 
 void corbel_mutex_unlock(struct corbel_mutex *mutex)
 {
-	WRITE_ONCE(mutex->owner, NULL);
 	mutex_unlock(&mutex->mutex);
 }
 CORBEL_EXPORT(corbel_mutex_unlock);
-
-bool corbel_mutex_is_mine(struct corbel_mutex *mutex)
-{
-	return READ_ONCE(mutex->owner) == current;
-}
-CORBEL_EXPORT(corbel_mutex_is_mine);
-
-u64 corbel_irq_save(void)
-{
-	unsigned long flags;
-
-	local_irq_save(flags);
-	return flags;
-}
-CORBEL_EXPORT(corbel_irq_save);
-
-void corbel_irq_restore(u64 flags)
-{
-	local_irq_restore((unsigned long)flags);
-}
-CORBEL_EXPORT(corbel_irq_restore);
 
 void corbel_rcu_read_lock(void)
 {
@@ -413,12 +389,6 @@ int corbel_area_map(struct corbel_area *area, void *memory, u64 offset)
 	return remap_vmalloc_range(corbel_vma(area), memory, offset >> PAGE_SHIFT);
 }
 CORBEL_EXPORT(corbel_area_map);
-
-void corbel_log_info(const char *text)
-{
-	pr_info("corbel: %s\n", text);
-}
-CORBEL_EXPORT(corbel_log_info);
 
 void corbel_log_warn(const char *text)
 {

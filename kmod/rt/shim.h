@@ -64,14 +64,11 @@ struct corbel_mutex *corbel_mutex_new(u32 role);
 void corbel_mutex_free(struct corbel_mutex *mutex);
 void corbel_mutex_lock(struct corbel_mutex *mutex);
 void corbel_mutex_unlock(struct corbel_mutex *mutex);
-bool corbel_mutex_is_mine(struct corbel_mutex *mutex);
 #define CORBEL_LOCK_ROLES 16
 
-/* ---- interrupts and RCU --------------------------------------------------- */
+/* ---- RCU --------------------------------------------------- */
 
 /* Atomic. */
-u64 corbel_irq_save(void);
-void corbel_irq_restore(u64 flags);
 void corbel_rcu_read_lock(void);
 void corbel_rcu_read_unlock(void);
 /* Task: all preempt-disabled and RCU sections that began before are over. */
@@ -148,7 +145,6 @@ int corbel_area_map(struct corbel_area *area, void *memory, u64 offset);
 
 /* ---- messages. Atomic ------------------------------------------------------ */
 
-void corbel_log_info(const char *text);
 void corbel_log_warn(const char *text);
 
 #ifdef __cplusplus
