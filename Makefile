@@ -15,7 +15,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all packages kernel modules userspace selftests unit guest no-such-test \
+.PHONY: all packages kernel modules userspace selftests unit emulator guest no-such-test \
 	demo check bench soak fuzz style clean help
 
 all: modules userspace selftests unit guest
@@ -40,7 +40,10 @@ unit: packages
 	$(MAKE) -C selftests/unit OUT=$(build)/selftests/unit
 	$(MAKE) -C userspace OUT=$(build)/userspace tests
 
-guest: kernel
+emulator: packages
+	@qemu-tests/emulator $(build)
+
+guest: kernel emulator
 	@qemu-tests/l2
 
 demo: modules userspace guest
