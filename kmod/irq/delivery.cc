@@ -4,15 +4,16 @@
  *
  * DOC: the balance of one vector
  *
- * A delivery is fresh if it starts a pending interrupt and coalesced if the
- * vector was pending already. KVM does not tell which (it sets the IRR bit
- * blindly), so `since` decides, the time stamp of the vector's pending interrupt:
- * zero says that there is none, and a fresh delivery sets it. An injection that cannot decide whether the vector is pending again zeroes
- * `since` and marks the bit unsure; whoever finds the vector in the IRR with
- * `since` zero knows that one delivery was taken for coalesced and was not.
- * Therefore, when nothing is under way,
+ * A delivery is coalesced if its vector was pending already. KVM does not tell (it
+ * sets the IRR bit blindly), and at the moment of the delivery it cannot be known
+ * from outside: the vCPU may take the vector between any look at it and KVM's write.
+ * But all else is counted exactly: every delivery, refusal and injection passes a
+ * hook, and what is pending is the record. So the coalesced ones are not counted;
+ * they are what is left,
  *
- *	accepted + restored = injected - extint + coalesced + dropped + pending.
+ *	coalesced = accepted + restored - (injected - extint) - dropped - pending,
+ *
+ * exact whenever nothing is under way, and it costs the delivery path nothing.
  */
 #include "delivery.hh"
 
@@ -94,8 +95,8 @@ template <typename T>
 /* What accept_enter() remembers for accept_exit(), in the place of a pointer. */
 class Token {
 public:
-	[[gnu::always_inline]] Token(ObservedVcpu *vcpu, u8 vector, bool coalesced)
-		: value_(reinterpret_cast<u64>(vcpu) | vector | (coalesced ? coalesced_bit : 0))
+	[[gnu::always_inline]] Token(ObservedVcpu *vcpu, u8 vector)
+		: value_(reinterpret_cast<u64>(vcpu) | vector)
 	{}
 	[[gnu::always_inline]] explicit Token(u64 value) : value_(value) {}
 
@@ -105,11 +106,9 @@ public:
 		return reinterpret_cast<ObservedVcpu *>(value_ & ~low_bits);
 	}
 	[[gnu::always_inline]] u8 vector() const { return static_cast<u8>(value_); }
-	[[gnu::always_inline]] bool coalesced() const { return value_ & coalesced_bit; }
 
 private:
 	static constexpr u64 low_bits = CORBEL_TOKEN_LOW_BITS;
-	static constexpr u64 coalesced_bit = CORBEL_TOKEN_COALESCED;
 	u64 value_;
 };
 
@@ -139,7 +138,6 @@ CORBEL_COLD void emit(ObservedVcpu *vcpu, u8 type, u8 vector, u8 path, u64 arg)
 
 struct Reporter {
 	ObservedVcpu *vcpu;
-	bool loaded; /* the IRR was changed by other means */
 
 	void operator()(unsigned vector, Change change) const
 	{
@@ -151,59 +149,35 @@ struct Reporter {
 			counts.restored.fetch_add(1, Order::relaxed);
 			since.store(rt::read_tsc(), Order::relaxed);
 			break;
-		case Change::gone:
-			if (!loaded)
-				break;
-			counts.dropped.fetch_add(1, Order::relaxed);
+		case Change::stale:
 			since.store(0, Order::relaxed);
 			break;
-		case Change::confirmed:
-			if (since.load(Order::relaxed))
-				break;
-			counts.coalesced.fetch_sub(1, Order::relaxed);
-			since.store(rt::read_tsc(), Order::relaxed);
+		case Change::gone:
+			counts.dropped.fetch_add(1, Order::relaxed);
+			since.store(0, Order::relaxed);
 			break;
 		}
 	}
 };
 
-[[gnu::noinline]] void refuse(ObservedVcpu *vcpu, Token token)
-{
-	const u8 vector = token.vector();
-
-	vcpu->counts[vector].dropped.fetch_add(1, Order::relaxed);
-	if (!token.coalesced()) {
-		vcpu->since[vector].store(0, Order::relaxed);
-		vcpu->pending.mark_unsure(vector);
-	}
-	if (wants(vcpu, CORBEL_EVENT_DROP)) {
-		const rt::PreemptGuard guard;
-
-		emit(vcpu, CORBEL_EVENT_DROP, vector, CORBEL_IRQ_PATH_DEVICE, 0);
-	}
-	if (vcpu->pending.accept_exit())
-		settle(vcpu);
-}
-
 /* The vector's injection met a delivery under way. Interrupts off. */
 CORBEL_COLD void leave_unsure(ObservedVcpu *vcpu, u8 vector)
 {
-	vcpu->since[vector].store(0, Order::relaxed);
+	vcpu->since[vector].store(rt::read_tsc(), Order::relaxed);
 	vcpu->pending.mark_unsure(vector);
 	settle(vcpu);
 }
 
 /*
- * An injection of a vector that no delivery is known for: one that was taken for
- * coalesced while the gate was busy, or the PIC's, which never was in the IRR.
+ * The PIC's vectors are injected like the local APIC's, but are never in service
+ * there, and in the record only if the local APIC has the same vector pending too.
+ * (An interrupt with AutoEOI, which Hyper-V's SynIC has, is never in service either.)
  */
-CORBEL_COLD void inject_unknown(ObservedVcpu *vcpu, u8 vector)
+CORBEL_COLD bool is_extint(ObservedVcpu *vcpu, u8 vector)
 {
-	add(vcpu->counts[vector].injected, 1);
-	if (vcpu->pending.take_unsure(vector))
-		vcpu->counts[vector].coalesced.fetch_sub(1, Order::relaxed);
-	else
-		add(vcpu->extint, 1);
+	const u64 mask = 1ULL << (vector % 64);
+
+	return vcpu->irr()(vector / 64) & mask || !(vcpu->pending.word(vector / 64) & mask);
 }
 
 [[gnu::always_inline]] inline void count_latency(ObservedVcpu *vcpu, u8 vector, u64 ticks)
@@ -211,7 +185,6 @@ CORBEL_COLD void inject_unknown(ObservedVcpu *vcpu, u8 vector)
 	VectorCounts &counts = vcpu->counts[vector];
 	rt::Atomic<u32> &bucket = vcpu->latency[vector][bucket_of(ticks)];
 
-	add(counts.injected, 1);
 	add(counts.latency_sum, ticks);
 	if (ticks > counts.latency_max.load(Order::relaxed))
 		counts.latency_max.store(ticks, Order::relaxed);
@@ -226,35 +199,21 @@ CORBEL_COLD void inject_unknown(ObservedVcpu *vcpu, u8 vector)
 	/* The counters of two CPUs may differ by a few ticks. */
 	const u64 ticks = began && now > began ? now - began : 0;
 
+	add(vcpu->counts[vector].injected, 1);
 	if (wants(vcpu, CORBEL_EVENT_INJECT)) [[unlikely]]
 		emit(vcpu, CORBEL_EVENT_INJECT, vector, 0, ticks);
-	if (!began) [[unlikely]]
-		inject_unknown(vcpu, vector);
+	if (!vcpu->in_service(vector) && is_extint(vcpu, vector)) [[unlikely]] {
+		add(vcpu->counts[vector].extint, 1);
+		return;
+	}
+	if (began) [[likely]]
+		count_latency(vcpu, vector, ticks);
 
 	const rt::IrqGuard guard;
-	bool pic = false;
+	/* Pending again: a delivery came after the vector was taken, and met its bit. */
 	const auto result = vcpu->pending.inject(vector, vcpu->irr(), [&](bool again) {
-		if (!again) [[likely]] {
-			since.store(0, Order::relaxed);
-			return;
-		}
-		/*
-		 * Either a delivery came after the vector was taken, and met its bit; or
-		 * this is the PIC's, which has the same vector but is never in service.
-		 */
-		pic = began && !vcpu->in_service(vector);
-		if (pic)
-			return;
-		since.store(now, Order::relaxed);
-		vcpu->counts[vector].coalesced.fetch_sub(1, Order::relaxed);
+		since.store(again ? now : 0, Order::relaxed);
 	});
-
-	if (began && !pic) [[likely]]
-		count_latency(vcpu, vector, ticks);
-	if (pic) [[unlikely]] {
-		add(vcpu->counts[vector].injected, 1);
-		add(vcpu->extint, 1);
-	}
 
 	if (result != PendingRecord<>::Injected::done) [[unlikely]] {
 		if (result == PendingRecord<>::Injected::busy)
@@ -293,7 +252,7 @@ void settle(ObservedVcpu *vcpu)
 {
 	const rt::IrqGuard guard;
 
-	(void)vcpu->pending.settle(vcpu->irr(), Reporter{vcpu, false});
+	(void)vcpu->pending.settle(vcpu->irr(), Reporter{vcpu});
 }
 
 namespace {
@@ -316,7 +275,11 @@ void resync(ObservedVcpu *vcpu)
 	tell_resync(vcpu);
 }
 
-void reload(ObservedVcpu *vcpu)
+namespace {
+
+/* Until @done, which needs a moment without deliveries. Task context. */
+template <typename Done>
+void wait_for_quiet(const Done &done)
 {
 	constexpr unsigned spins = 1000;
 
@@ -324,8 +287,8 @@ void reload(ObservedVcpu *vcpu)
 		{
 			const rt::IrqGuard guard;
 
-			if (vcpu->pending.load(vcpu->irr(), Reporter{vcpu, true}))
-				break;
+			if (done())
+				return;
 		}
 		/* A delivery is under way; it is short, but may have been preempted. */
 		if (attempt % spins)
@@ -333,6 +296,13 @@ void reload(ObservedVcpu *vcpu)
 		else
 			corbel_rcu_synchronize();
 	}
+}
+
+} /* namespace */
+
+void reload(ObservedVcpu *vcpu)
+{
+	wait_for_quiet([&] { return vcpu->pending.load(vcpu->irr(), Reporter{vcpu}); });
 	tell_resync(vcpu);
 }
 
@@ -375,37 +345,31 @@ extern "C" [[clang::preserve_most]] u64 corbel_irq_accept_enter(ObservedVcpu *vc
 	if (vcpu->hardware_posts()) [[unlikely]]
 		return 0;
 	vcpu->pending.accept_enter(v);
-	/*
-	 * By compare-exchange: of two deliveries of a vector at the same moment one is
-	 * fresh and the other is not.
-	 */
 	rt::Atomic<u64> &since = vcpu->since[v];
-	u64 none = since.load(Order::relaxed);
-	const bool coalesced =
-		none || !since.compare_exchange(none, rt::read_tsc(), Order::relaxed);
+	const bool waiting = since.load(Order::relaxed);
 
+	if (!waiting)
+		since.store(rt::read_tsc(), Order::relaxed);
 	if (wants(vcpu, CORBEL_EVENT_ACCEPT)) [[unlikely]]
-		emit(vcpu, CORBEL_EVENT_ACCEPT, v, path, coalesced);
-	return Token(vcpu, v, coalesced).value();
+		emit(vcpu, CORBEL_EVENT_ACCEPT, v, path, waiting);
+	return Token(vcpu, v).value();
 }
 
-/*
- * Called by hooks.S where its own few instructions do not do: the local APIC
- * refused, or the delivery was coalesced.
- */
-extern "C" void corbel_irq_accept_exit(u64 value, int delivered)
+/* Called by hooks.S: the local APIC did not take it. */
+extern "C" void corbel_irq_accept_refused(u64 value)
 {
 	const Token token(value);
 	ObservedVcpu *vcpu = token.vcpu();
+	const u8 vector = token.vector();
 
-	if (!delivered) [[unlikely]] {
-		refuse(vcpu, token);
-		return;
+	vcpu->counts[vector].dropped.fetch_add(1, Order::relaxed);
+	vcpu->pending.mark_unsure(vector);
+	if (wants(vcpu, CORBEL_EVENT_DROP)) {
+		const rt::PreemptGuard guard;
+
+		emit(vcpu, CORBEL_EVENT_DROP, vector, CORBEL_IRQ_PATH_DEVICE, 0);
 	}
-	/* Before the exit: whoever closes the gate finds the count complete. */
-	if (token.coalesced())
-		vcpu->counts[token.vector()].coalesced.fetch_add(1, Order::relaxed);
-	if (vcpu->pending.accept_exit()) [[unlikely]]
+	if (vcpu->pending.accept_exit())
 		settle(vcpu);
 }
 
@@ -461,7 +425,13 @@ void corbel_irq_entry_probe(void *, kvm_vcpu *running, bool)
 /* kvm_apic_set_state(vcpu, state) and kvm_lapic_reset(vcpu, init_event). */
 extern "C" u64 corbel_irq_sleeping_enter(const kvm_vcpu *running)
 {
-	return enter_sleeping(running);
+	const u64 value = enter_sleeping(running);
+	auto *vcpu = reinterpret_cast<ObservedVcpu *>(value);
+
+	/* So that a stale bit is not taken for one that the new state brings back. */
+	if (vcpu && !vcpu->hardware_posts())
+		wait_for_quiet([&] { return vcpu->pending.settle(vcpu->irr(), Reporter{vcpu}); });
+	return value;
 }
 
 extern "C" void corbel_irq_sleeping_exit(u64 value, int)

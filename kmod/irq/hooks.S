@@ -67,9 +67,7 @@ SYM_FUNC_START(corbel_irq_accept_hook)
 	CALL_NOSPEC rax
 	popq	%rdi
 	testl	%eax, %eax
-	jz	.Lexit
-	testl	$CORBEL_TOKEN_COALESCED, %edi
-	jnz	.Lexit
+	jz	.Lrefused
 	andq	$~CORBEL_TOKEN_LOW_BITS, %rdi
 	movl	$-1, %ecx
 	lock xaddl %ecx, (%rdi)
@@ -82,10 +80,9 @@ SYM_FUNC_START(corbel_irq_accept_hook)
 	UNWIND_HINT_FUNC
 	RET
 
-.Lexit:
+.Lrefused:
 	pushq	%rax
-	movl	%eax, %esi
-	call	corbel_irq_accept_exit
+	call	corbel_irq_accept_refused
 	popq	%rax
 	jmp	.Lreturn
 .Lsettle:

@@ -10,8 +10,7 @@
 #define CORBEL_TABLE_SLOTS 8
 #define CORBEL_TABLE_SLOT_SHIFT 4
 
-/* Token: address of a vCPU's record, vector in bits 0-7, coalesced. */
-#define CORBEL_TOKEN_COALESCED 0x100
+/* Token: address of a vCPU's record, vector in bits 0-7. */
 #define CORBEL_TOKEN_LOW_BITS 0xfff
 
 /* The gate is the first word of a vCPU's record. */

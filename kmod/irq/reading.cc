@@ -43,16 +43,18 @@ void read_both(ObservedVcpu *vcpu, corbel_irq_vcpu *out)
 
 void sum_counts(const ObservedVcpu *vcpu, corbel_irq_vcpu *out)
 {
-	for (const VectorCounts &it : vcpu->counts) {
+	for (unsigned vector = 0; vector < CORBEL_IRQ_VECTORS; vector++) {
+		const VectorCounts &it = vcpu->counts[vector];
+
 		for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 			out->accepted[path] += it.accepted[path].load(Order::relaxed);
 		out->injected += it.injected.load(Order::relaxed);
-		out->coalesced += settled(it.coalesced);
+		out->extint += it.extint.load(Order::relaxed);
+		out->coalesced += vcpu->coalesced(static_cast<u8>(vector));
 		out->dropped += it.dropped.load(Order::relaxed);
 		out->restored += it.restored.load(Order::relaxed);
 	}
 	out->reinjected = vcpu->reinjected.load(Order::relaxed);
-	out->extint = vcpu->extint.load(Order::relaxed);
 	out->nmi = vcpu->other_modes.load(Order::relaxed);
 }
 

@@ -59,8 +59,8 @@ using rt::Order;
 /* What settling or loading found out about one vector. */
 enum class Change : std::uint8_t {
 	appeared, /* in the IRR, was not in the record */
-	gone, /* in the record, not in the IRR */
-	confirmed, /* was unsure, and is indeed in the IRR */
+	stale, /* in the record for too long: it was injected or refused */
+	gone, /* taken out of the IRR by other means than an injection */
 };
 
 template <typename Atomics = rt::HardwareAtomics>
@@ -82,10 +82,9 @@ public:
 	}
 
 	/*
-	 * Before the body of a delivery of @vector. Any context but NMI. Returns
-	 * whether the vector was in the record already, which may be a stale bit.
+	 * Before the body of a delivery of @vector. Any context but NMI.
 	 */
-	[[gnu::always_inline]] bool accept_enter(unsigned vector)
+	[[gnu::always_inline]] void accept_enter(unsigned vector)
 	{
 		const Word mask = mask_of(vector);
 
@@ -95,10 +94,9 @@ public:
 		 * From here no closer can be active, so a status bit seen as 1
 		 * stays 1 until this delivery has left.
 		 */
-		const bool was_set = word_[vector / 64].fetch_or(mask, Order::acq_rel) & mask;
+		word_[vector / 64].fetch_or(mask, Order::acq_rel);
 		if (!(status_->load(Order::relaxed) & status_mask_))
 			status_->fetch_or(status_mask_, Order::acq_rel);
-		return was_set;
 	}
 
 	/*
@@ -146,12 +144,6 @@ public:
 		unsure_[vector / 64].fetch_or(mask_of(vector), Order::acq_rel);
 		gate_.fetch_or(suspect, Order::acq_rel);
 	}
-	[[nodiscard]] bool take_unsure(unsigned vector)
-	{
-		const Word mask = mask_of(vector);
-
-		return unsure_[vector / 64].fetch_and(~mask, Order::acq_rel) & mask;
-	}
 
 	/*
 	 * Drop unsure bits that the IRR does not have, add those it has and the
@@ -186,11 +178,14 @@ public:
 			for (unsigned i = 0; i < words; i++) {
 				const Word truth = irr(i);
 				const Word had = word_[i].load(Order::relaxed);
+				const Word unsure = unsure_[i].load(Order::relaxed);
 
 				unsure_[i].store(0, Order::relaxed);
 				put_word(i, truth);
-				report_each(i, truth & ~had, Change::appeared, report);
-				report_each(i, had & ~truth, Change::gone, report);
+				/* Whether an unsure one was still there nobody knows: it is new. */
+				report_each(i, truth & ~(had & ~unsure), Change::appeared, report);
+				report_each(i, had & ~truth & unsure, Change::stale, report);
+				report_each(i, had & ~truth & ~unsure, Change::gone, report);
 			}
 			clear_status_if_empty();
 		} while (open());
@@ -305,8 +300,7 @@ private:
 				unsure_[i].fetch_or(taken, Order::acq_rel);
 		}
 		report_each(i, truth & ~had, Change::appeared, report);
-		report_each(i, unsure & had & truth, Change::confirmed, report);
-		report_each(i, unsure & had & ~truth, Change::gone, report);
+		report_each(i, unsure & had & ~truth, Change::stale, report);
 	}
 
 	template <typename Report>

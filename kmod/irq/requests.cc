@@ -90,7 +90,8 @@ Result<long> vectors(Observer *observer, u64 user)
 		for (u32 path = 0; path < CORBEL_IRQ_PATHS; path++)
 			out.accepted[path] = of.accepted[path].load(Order::relaxed);
 		out.injected = of.injected.load(Order::relaxed);
-		out.coalesced = settled(of.coalesced);
+		out.extint = of.extint.load(Order::relaxed);
+		out.coalesced = vcpu->coalesced(static_cast<u8>(i));
 		out.dropped = of.dropped.load(Order::relaxed);
 		out.restored = of.restored.load(Order::relaxed);
 		out.latency_sum = of.latency_sum.load(Order::relaxed);

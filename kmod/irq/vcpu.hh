@@ -47,24 +47,13 @@ private:
  */
 struct VectorCounts {
 	rt::Atomic<u64> accepted[CORBEL_IRQ_PATHS];
-	rt::Atomic<u64> coalesced;
 	rt::Atomic<u64> dropped;
 	rt::Atomic<u64> restored;
 	rt::Atomic<u64> injected;
+	rt::Atomic<u64> extint; /* of these, the PIC's */
 	rt::Atomic<u64> latency_sum;
 	rt::Atomic<u64> latency_max;
 };
-
-/*
- * As shown to user space: a correction may be counted before what it corrects, and
- * then the count is below zero for a moment.
- */
-inline u64 settled(const rt::Atomic<u64> &count)
-{
-	const auto value = static_cast<s64>(count.load(Order::relaxed));
-
-	return value < 0 ? 0 : static_cast<u64>(value);
-}
 
 /* Counted at VM entries while checking is on, by the vCPU's thread alone. */
 struct CheckCounts {
@@ -90,7 +79,6 @@ struct alignas(64) ObservedVcpu {
 	kvm *vm;
 
 	rt::Atomic<u64> reinjected;
-	rt::Atomic<u64> extint;
 	rt::Atomic<u64> other_modes; /* NMI, SMI, INIT, SIPI */
 	/* Calls of KVM's sleeping functions that will come back to this record. */
 	rt::Atomic<u32> returning;
@@ -105,6 +93,26 @@ struct alignas(64) ObservedVcpu {
 	rt::Atomic<u32> latency[CORBEL_IRQ_VECTORS][CORBEL_IRQ_HIST_BUCKETS];
 
 	[[nodiscard, gnu::always_inline]] Irr irr() const { return Irr(registers); }
+	/*
+	 * Deliveries of @vector that met it pending: what is left when all else is
+	 * taken off, see delivery.cc. Below zero for the length of an injection, which
+	 * is counted before its vector leaves the record.
+	 */
+	[[nodiscard]] u64 coalesced(u8 vector) const
+	{
+		const VectorCounts &of = counts[vector];
+		u64 came = of.restored.load(Order::relaxed);
+
+		if (sampled.load(Order::relaxed))
+			return 0;
+		for (const rt::Atomic<u64> &path : of.accepted)
+			came += path.load(Order::relaxed);
+		const u64 gone = of.injected.load(Order::relaxed) - of.extint.load(Order::relaxed) +
+				 of.dropped.load(Order::relaxed) +
+				 (pending.word(vector / 64) >> (vector % 64) & 1);
+
+		return came > gone ? came - gone : 0;
+	}
 	/* Is @vector in the local APIC's ISR, 256 bits like the IRR? */
 	[[nodiscard]] bool in_service(u8 vector) const
 	{

@@ -65,22 +65,20 @@ void check_ledger(int irq, unsigned vcpus)
 		corbel_irq_vcpu now = irq_vcpu(irq, i);
 		auto vectors = irq_vectors(irq, i);
 		corbel_irq_vector sum = {};
+		__u64 extint = 0;
 
 		for (unsigned v = 0; v < CORBEL_IRQ_VECTORS; v++) {
 			const corbel_irq_vector &vector = vectors[v];
 			__u64 accepted = sum_paths(vector.accepted);
 
-			/* Of ExtINT only the vCPU's sum is known. */
-			if (now.extint == 0)
-				CHECK_EQ(
-					accepted + vector.restored,
-					vector.injected + vector.coalesced + vector.dropped +
-						test_vector(now.record, v),
-					"vCPU {} vector {:#x}: accepted {} + restored {} = injected {} + coalesced {} + "
-					"dropped {} + pending {}",
-					i, v, accepted, vector.restored, vector.injected,
-					vector.coalesced, vector.dropped,
-					test_vector(now.record, v));
+			CHECK_EQ(accepted + vector.restored,
+				 vector.injected - vector.extint + vector.coalesced +
+					 vector.dropped + test_vector(now.record, v),
+				 "vCPU {} vector {:#x}: accepted {} + restored {} = injected {} - "
+				 "extint {} + coalesced {} + dropped {} + pending {}",
+				 i, v, accepted, vector.restored, vector.injected, vector.extint,
+				 vector.coalesced, vector.dropped, test_vector(now.record, v));
+			extint += vector.extint;
 			for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
 				sum.accepted[path] += vector.accepted[path];
 			sum.injected += vector.injected;
@@ -92,6 +90,7 @@ void check_ledger(int irq, unsigned vcpus)
 			CHECK_EQ(now.accepted[path], sum.accepted[path],
 				 "vCPU {} path {}: total and vectors", i, path);
 		CHECK_EQ(now.injected, sum.injected, "vCPU {}: total and vectors", i);
+		CHECK_EQ(now.extint, extint, "vCPU {}: total and vectors", i);
 		CHECK_EQ(now.restored, sum.restored, "vCPU {}: total and vectors", i);
 		CHECK_EQ(sum_paths(now.accepted) + now.restored,
 			 now.injected - now.extint + now.coalesced + now.dropped +

@@ -37,6 +37,8 @@ const Scenario scenarios[] = {
 	 [](RecordModel &m) { m.deliver(2, 2).run_vcpu(2, 1, 6); }},
 };
 
+constexpr std::uint64_t most_states_with_counts = 1'500'000;
+
 class RecordScenario : public testing::TestWithParam<Scenario> {};
 
 TEST_P(RecordScenario, holds_in_every_interleaving)
@@ -51,6 +53,20 @@ TEST_P(RecordScenario, holds_in_every_interleaving)
 	EXPECT_EQ(found.violation, "") << trace;
 	EXPECT_TRUE(found.complete);
 	EXPECT_GT(found.quiet_states, 1U);
+	RecordProperty("states", static_cast<int>(found.states));
+}
+
+/* The same with the counts, which multiply the states: as many as there is time for. */
+TEST_P(RecordScenario, leaves_the_coalesced_ones)
+{
+	RecordModel model;
+
+	GetParam().set_up(model.with_balance());
+	const auto found = model.explore(most_states_with_counts);
+	std::string trace;
+	for (const auto &step : found.trace)
+		trace += "\n  " + step;
+	EXPECT_EQ(found.violation, "") << trace;
 	RecordProperty("states", static_cast<int>(found.states));
 }
 

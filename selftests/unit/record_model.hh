@@ -11,8 +11,8 @@
  *  - the vCPU's state being set: the IRR rewritten by other means, then loaded
  *  - a reader that compares both sides, or asks for settling
  *
- * What they do besides the record (`since` and the counts) is what
- * kmod/irq/delivery.cc does; the balance of the counts is checked too.
+ * The counts are kept as kmod/irq/delivery.cc does, and can be held against what the
+ * module cannot see: whether a delivery found its bit in the IRR set already.
  *
  * In every state: a vector that is in the IRR is in the record, and the status bit is
  * set. Whenever nothing is under way: record and IRR are equal, the status says
@@ -57,9 +57,9 @@ unsigned number_of(unsigned vector)
 }
 
 /* Registers of a thread: the counts of each vector, then what it works on. */
-enum Count { accepted, injected, coalesced, dropped, restored, extint, counts };
+enum Count { accepted, injected, coalesced, dropped, restored, counts };
 constexpr unsigned work = counts * vector_count;
-enum Work { was_coalesced = work, taken, round, restoring };
+enum Work { taken = work, round, restoring };
 static_assert(restoring < std::tuple_size_v<Registers>);
 
 /* A vCPU with its record and truth. Everything that is shared is a cell. */
@@ -67,7 +67,6 @@ struct Vcpu {
 	Machine machine;
 	Word status;
 	Word irr[words];
-	Word since[vector_count];
 	Record record;
 
 	Vcpu()
@@ -76,8 +75,6 @@ struct Vcpu {
 		machine.name_cell(status.cell(), "status");
 		for (unsigned i = 0; i < words; i++)
 			machine.name_cell(irr[i].cell(), "irr " + std::to_string(i));
-		for (unsigned i = 0; i < vector_count; i++)
-			machine.name_cell(since[i].cell(), "since " + std::to_string(vectors[i]));
 		record.init(&status, status_bit);
 	}
 
@@ -92,7 +89,7 @@ public:
 	 */
 	explicit RecordModel(std::optional<Site> mutated = {})
 	{
-		const Cell first = vcpu_.since[vector_count - 1].cell() + 1;
+		const Cell first = vcpu_.irr[words - 1].cell() + 1;
 
 		gate_ = first;
 		vcpu_.machine.name_cell(gate_, "gate");
@@ -129,12 +126,13 @@ public:
 	 */
 	RecordModel &run_vcpu(int times, int set_state = -1, std::uint64_t state = 0)
 	{
-		programs_.push_back({"vCPU",
-				     [=, this](int pc, Registers &r) {
-					     return vcpu_step(pc, r, times, set_state, state);
-				     },
-				     [](int pc) { return pc == settle_own || pc == reload; },
-				     [](int pc) { return pc == look; }});
+		programs_.push_back(
+			{"vCPU",
+			 [=, this](int pc, Registers &r) {
+				 return vcpu_step(pc, r, times, set_state, state);
+			 },
+			 [](int pc) { return pc == settle_own || pc == prepare || pc == reload; },
+			 [](int pc) { return pc == look; }});
 		vcpu_thread_ = programs_.size() - 1;
 		return *this;
 	}
@@ -188,32 +186,23 @@ private:
 		return [this](unsigned i) { return vcpu_.read_irr(i); };
 	}
 
-	auto reporter(Registers &r, bool loaded)
+	auto reporter(Registers &r)
 	{
-		return [this, &r, loaded](unsigned vector, Change change) {
+		return [this, &r](unsigned vector, Change change) {
 			switch (change) {
 			case Change::appeared:
 				add(r, restored, vector, 1);
-				stamp_as(vector, true);
-				return false;
+				break;
+			case Change::stale:
+				break;
 			case Change::gone:
-				if (loaded) {
-					add(r, dropped, vector, 1);
-					stamp_as(vector, false);
-				}
-				return !is_stamped(vector);
-			case Change::confirmed:
-				if (!is_stamped(vector)) {
-					add(r, coalesced, vector, -1);
-					stamp_as(vector, true);
-				}
-				return false;
+				add(r, dropped, vector, 1);
+				break;
 			}
-			return false;
 		};
 	}
 
-	void settle(Registers &r) { (void)vcpu_.record.settle(irr(), reporter(r, false)); }
+	void settle(Registers &r) { (void)vcpu_.record.settle(irr(), reporter(r)); }
 
 	/*
 	 * A delivery in operations as small as can be: what one has read is forgotten at
@@ -230,7 +219,7 @@ private:
 		return *this;
 	}
 
-	enum DeliveryPc { enter = 0, stamp, body, refused, leave, settle_after };
+	enum DeliveryPc { enter = 0, body, refused, leave, settle_after };
 
 	int delivery_step(int pc, Registers &r, unsigned vector, int times, bool delivered)
 	{
@@ -239,27 +228,20 @@ private:
 		switch (pc) {
 		case enter:
 			add(r, accepted, vector, 1);
-			r[was_coalesced] = vcpu_.record.accept_enter(vector);
-			return stamp;
-		case stamp:
-			r[was_coalesced] = r[was_coalesced] && is_stamped(vector);
-			if (!r[was_coalesced])
-				stamp_as(vector, true);
+			vcpu_.record.accept_enter(vector);
 			return delivered ? body : refused;
-		case body:
-			vcpu_.irr[vector / 64].fetch_or(std::uint64_t{1} << vector % 64,
-							Order::seq_cst);
-			add(r, coalesced, vector, r[was_coalesced]);
+		case body: {
+			const auto mask = std::uint64_t{1} << vector % 64;
+			const auto old = vcpu_.irr[vector / 64].fetch_or(mask, Order::seq_cst);
+
+			add(r, coalesced, vector, (old & mask) != 0);
 			return leave;
+		}
 		case refused:
 			add(r, dropped, vector, 1);
-			if (!r[was_coalesced]) {
-				stamp_as(vector, false);
-				vcpu_.record.mark_unsure(vector);
-			}
+			vcpu_.record.mark_unsure(vector);
 			return leave;
 		case leave:
-			r[was_coalesced] = 0;
 			if (vcpu_.record.accept_exit())
 				return settle_after;
 			r[round]++;
@@ -271,7 +253,7 @@ private:
 		}
 	}
 
-	enum VcpuPc { look = 0, count_injection, inject, unsure, settle_own, set_irr, reload };
+	enum VcpuPc { look = 0, inject, unsure, settle_own, prepare, set_irr, reload };
 
 	int vcpu_step(int pc, Registers &r, int times, int set_state, std::uint64_t state)
 	{
@@ -280,34 +262,37 @@ private:
 		switch (pc) {
 		case look:
 			if (r[round] == set_state && r[restoring] == 0) {
-				r[restoring] = 1;
-				return set_irr;
+				return prepare;
 			}
 			if (r[round]++ == times)
 				return finished;
-			return take_highest(r) ? count_injection : look;
-		case count_injection:
-			count_injected(r, vector);
-			return inject;
+			return take_highest(r) ? inject : look;
 		case inject:
-			switch (inject_taken(r, vector)) {
+			switch (vcpu_.record.inject(vector, irr(), [](bool) {})) {
 			case Record::Injected::done:
+				add(r, injected, vector, 1);
 				r[taken] = 0;
 				return look;
 			case Record::Injected::unsettled:
+				add(r, injected, vector, 1);
 				return settle_own;
 			case Record::Injected::busy:
+				add(r, injected, vector, 1);
 				return unsure;
 			}
 			[[fallthrough]];
 		case unsure:
-			stamp_as(vector, false);
 			vcpu_.record.mark_unsure(vector);
 			return settle_own;
 		case settle_own:
 			settle(r);
 			r[taken] = 0;
 			return look;
+		case prepare:
+			if (!vcpu_.record.settle(irr(), reporter(r)))
+				return prepare;
+			r[restoring] = 1;
+			return set_irr;
 		case set_irr:
 			/* KVM copies the registers as plain memory. */
 			vcpu_.irr[0].store(state, Order::relaxed);
@@ -315,7 +300,7 @@ private:
 				vcpu_.irr[i].store(0, Order::relaxed);
 			return reload;
 		default:
-			if (!vcpu_.record.load(irr(), reporter(r, true)))
+			if (!vcpu_.record.load(irr(), reporter(r)))
 				return reload;
 			r[restoring] = 2;
 			return look;
@@ -334,26 +319,6 @@ private:
 			return true;
 		}
 		return false;
-	}
-
-	void count_injected(Registers &r, unsigned vector)
-	{
-		add(r, injected, vector, 1);
-		if (is_stamped(vector))
-			return;
-		if (vcpu_.record.take_unsure(vector))
-			add(r, coalesced, vector, -1);
-		else
-			add(r, extint, vector, 1);
-	}
-
-	Record::Injected inject_taken(Registers &r, unsigned vector)
-	{
-		return vcpu_.record.inject(vector, irr(), [&](bool again) {
-			stamp_as(vector, again);
-			if (again)
-				add(r, coalesced, vector, -1);
-		});
 	}
 
 	/* True if settling is left to do. */
@@ -376,6 +341,11 @@ private:
 	bool being_restored(const Snapshot &state) const
 	{
 		return vcpu_thread_ && state.threads[*vcpu_thread_].registers[restoring] == 1;
+	}
+
+	bool was_restored(const Snapshot &state) const
+	{
+		return vcpu_thread_ && state.threads[*vcpu_thread_].registers[restoring] == 2;
 	}
 
 	std::string check_always(const Snapshot &state) const
@@ -428,23 +398,18 @@ private:
 			const auto irr = state.cell(vcpu_.irr[vectors[n] / 64].cell());
 			const auto pending = static_cast<std::int64_t>(irr >> vectors[n] % 64 & 1);
 
-			if (sum[accepted] + sum[restored] !=
-			    sum[injected] - sum[extint] + sum[coalesced] + sum[dropped] + pending)
-				return "at rest the counts of vector " +
-				       std::to_string(vectors[n]) + " do not balance";
+			const auto left = sum[accepted] + sum[restored] - sum[injected] -
+					  sum[dropped] - pending;
+			/* What a new state took away can pass for coalesced, never less. */
+			if (was_restored(state) ? left < 0 : left != sum[coalesced])
+				return "at rest " + std::to_string(left) +
+				       " deliveries of vector " + std::to_string(vectors[n]) +
+				       " are left for coalesced, not " +
+				       std::to_string(sum[coalesced]);
 		}
 		return "";
 	}
 
-	/* `since`, which tells a fresh delivery from a coalesced one. */
-	bool is_stamped(unsigned vector)
-	{
-		return vcpu_.since[number_of(vector)].load(Order::relaxed);
-	}
-	void stamp_as(unsigned vector, bool pending)
-	{
-		vcpu_.since[number_of(vector)].store(pending, Order::seq_cst);
-	}
 	void add(Registers &r, Count which, unsigned vector, int more)
 	{
 		if (balance_)

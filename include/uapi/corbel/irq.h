@@ -120,8 +120,10 @@ struct corbel_irq_info {
  * @accepted: out: interrupts that reached the local APIC, by path
  * @injected: out: interrupts given to the guest, re-injections not counted
  * @reinjected: out: re-injections after an exit that interrupted a delivery
- * @extint: out: injected vectors that were not in the record (the PIC's)
- * @coalesced: out: accepted while the same vector was pending already
+ * @extint: out: of @injected, the PIC's (ExtINT), which never were in the IRR
+ * @coalesced: out: accepted while the same vector was pending already; what is left
+ *             when all else is taken off, see below, and exact when nothing is
+ *             under way. 0 for a vCPU that is CORBEL_IRQ_SAMPLED
  * @dropped: out: refused by the local APIC (disabled), or pending when its
  *           reset or a KVM_SET_LAPIC took it away
  * @nmi: out: deliveries that are not by vector (NMI, SMI, INIT, SIPI)
@@ -156,15 +158,19 @@ struct corbel_irq_vcpu {
  * struct corbel_irq_vector - counts of one vector of one vCPU
  * @accepted: by path
  * @injected: given to the guest
+ * @extint: of these, the PIC's
  * @coalesced: accepted while pending already
  * @dropped: refused by the local APIC, or taken away by its reset
  * @restored: appeared in the IRR without a delivery
- * @latency_sum: ticks between accept and inject, summed over @injected
+ * @latency_sum: ticks between accept and inject, summed. That of @extint is not
+ *               known, nor, seldom, that of one which met a delivery of its vector;
+ *               those are not in the histogram either
  * @latency_max: the longest, in ticks
  */
 struct corbel_irq_vector {
 	__u64 accepted[CORBEL_IRQ_PATHS];
 	__u64 injected;
+	__u64 extint;
 	__u64 coalesced;
 	__u64 dropped;
 	__u64 restored;
@@ -250,9 +256,9 @@ struct corbel_irq_check {
 
 /* corbel_irq_ring.events, and 1U << corbel_event.type */
 /*
- * arg of ACCEPT: 1 if the vector was in the record already. That is the judgement
- * of the moment; the count `coalesced` is corrected when an injection shows that
- * the delivery did start a new interrupt.
+ * arg of ACCEPT: 1 if the vector seemed to be pending already. That is the judgement
+ * of the moment, and may be off where a delivery and an injection of the vector meet;
+ * the count `coalesced` is exact.
  */
 #define CORBEL_EVENT_ACCEPT 1
 #define CORBEL_EVENT_INJECT 2 /* arg: latency in ticks, 0 if unknown */
