@@ -64,6 +64,11 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 				       "timer and LVT interrupts count as device interrupts"},
 	[CORBEL_HOOK_OWNER_EXIT] = {CORBEL_HOOK_NOTIFIER, 0, "mmu_notifier", "", "",
 				    "none: exported, always there"},
+	[CORBEL_HOOK_CHOOSE] = {CORBEL_HOOK_DIRECT, 5, "kvm_irq_delivery_to_apic_fast",
+				"kvm:kvm_irq_delivery_to_apic_fast",
+				"bool (struct kvm *, struct kvm_lapic *, struct kvm_lapic_irq *, "
+				"int *, struct dest_map *)",
+				"interrupts that several vCPUs may take go where KVM sends them"},
 };
 
 struct State {

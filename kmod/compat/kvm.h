@@ -18,6 +18,7 @@ extern "C" {
 struct kvm;
 struct kvm_vcpu;
 struct kvm_lapic;
+struct kvm_lapic_irq;
 
 /*
  * The VM behind a descriptor of the calling task, with a reference. Task.
@@ -39,8 +40,18 @@ struct kvm_lapic *corbel_vcpu_lapic(struct kvm_vcpu *vcpu);
 u32 corbel_vcpu_id(struct kvm_vcpu *vcpu);
 /* CORBEL_RES_*: a hint from plain loads. Atomic. */
 u32 corbel_vcpu_residency(struct kvm_vcpu *vcpu);
+/* How often its thread has lost its CPU against its will; 0 without one. Atomic. */
+u64 corbel_vcpu_preemptions(struct kvm_vcpu *vcpu);
 /* KVM's own, without a shim between: the vCPU loaded on this CPU, or NULL. Atomic. */
 struct kvm_vcpu *kvm_get_running_vcpu(void);
+/*
+ * Is @vcpu, whose local APIC's registers are @registers, enabled and one of those
+ * that @request may go to? Then @apic_id is what reaches it and nobody else. Atomic.
+ */
+bool corbel_vcpu_takes(struct kvm_vcpu *vcpu, const u8 *registers,
+		       const struct kvm_lapic_irq *request, u32 *apic_id);
+/* Make @request one for that local APIC alone, delivered as it is. */
+void corbel_lapic_irq_send_to(struct kvm_lapic_irq *request, u32 apic_id);
 /*
  * The per-CPU variable behind it, for paths that cannot afford the call: its value
  * on a CPU stands at %gs plus this address. NULL: not found in kvm.ko. Task.

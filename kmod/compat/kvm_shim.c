@@ -17,6 +17,10 @@
 
 #include "kvm.h"
 
+/* Exported by kvm.ko, declared only in KVM's private lapic.h. */
+bool kvm_apic_match_dest(struct kvm_vcpu *vcpu, struct kvm_lapic *source, int shorthand,
+			 unsigned int dest, int dest_mode);
+
 #define CORBEL_EXPORT(symbol) EXPORT_SYMBOL_NS_GPL(symbol, CORBEL)
 
 /*
@@ -123,6 +127,46 @@ u32 corbel_vcpu_residency(struct kvm_vcpu *vcpu)
 	return rcuwait_active(&vcpu->wait) ? CORBEL_RES_HALTED : CORBEL_RES_PREEMPTED;
 }
 CORBEL_EXPORT(corbel_vcpu_residency);
+
+u64 corbel_vcpu_preemptions(struct kvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+	u64 count = 0;
+
+	rcu_read_lock();
+	task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	if (task)
+		count = READ_ONCE(task->nivcsw);
+	rcu_read_unlock();
+	return count;
+}
+CORBEL_EXPORT(corbel_vcpu_preemptions);
+
+bool corbel_vcpu_takes(struct kvm_vcpu *vcpu, const u8 *registers,
+		       const struct kvm_lapic_irq *request, u32 *apic_id)
+{
+	const u64 base = READ_ONCE(vcpu->arch.apic_base);
+	const u32 id = READ_ONCE(*(const u32 *)(registers + APIC_ID));
+
+	if (!(base & MSR_IA32_APICBASE_ENABLE) ||
+	    !(READ_ONCE(*(const u32 *)(registers + APIC_SPIV)) & APIC_SPIV_APIC_ENABLED) ||
+	    !kvm_apic_match_dest(vcpu, NULL, request->shorthand, request->dest_id,
+				 request->dest_mode))
+		return false;
+	*apic_id = base & X2APIC_ENABLE ? id : id >> 24;
+	/* 0xff is everybody; and is it this one's, while the guest may be changing it? */
+	return *apic_id != 0xff && kvm_apic_match_dest(vcpu, NULL, 0, *apic_id, APIC_DEST_PHYSICAL);
+}
+CORBEL_EXPORT(corbel_vcpu_takes);
+
+void corbel_lapic_irq_send_to(struct kvm_lapic_irq *request, u32 apic_id)
+{
+	request->dest_mode = APIC_DEST_PHYSICAL;
+	request->dest_id = apic_id;
+	request->delivery_mode = APIC_DM_FIXED;
+	request->msi_redir_hint = false;
+}
+CORBEL_EXPORT(corbel_lapic_irq_send_to);
 
 /* A module that ours depends on: it is in our list since before we were started. */
 static struct module *corbel_dependency(const char *name)

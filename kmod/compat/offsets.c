@@ -15,6 +15,11 @@ int main(void)
 	OFFSET(CORBEL_OFF_VCPU_LAPIC, kvm_vcpu, arch.apic);
 	OFFSET(CORBEL_OFF_VCPU_KVM, kvm_vcpu, kvm);
 	OFFSET(CORBEL_OFF_VCPU_IDX, kvm_vcpu, vcpu_idx);
+	OFFSET(CORBEL_OFF_IRQ_VECTOR, kvm_lapic_irq, vector);
+	OFFSET(CORBEL_OFF_IRQ_DELIVERY_MODE, kvm_lapic_irq, delivery_mode);
+	OFFSET(CORBEL_OFF_IRQ_LEVEL, kvm_lapic_irq, level);
+	OFFSET(CORBEL_OFF_IRQ_SHORTHAND, kvm_lapic_irq, shorthand);
+	OFFSET(CORBEL_OFF_IRQ_REDIR_HINT, kvm_lapic_irq, msi_redir_hint);
 	OFFSET(CORBEL_OFF_FILE_PRIVATE_DATA, file, private_data);
 	return 0;
 }

@@ -92,6 +92,8 @@ SYM_FUNC_START(corbel_irq_accept_hook)
 	jmp	.Lreturn
 SYM_FUNC_END(corbel_irq_accept_hook)
 
+	/* kvm_irq_delivery_to_apic_fast(vm, source, request, result, dest_map) */
+	CORBEL_HOOK_ENTER corbel_irq_choose_hook corbel_irq_choose
 	/* kvm_apic_set_state(vcpu, state) */
 	CORBEL_HOOK_AROUND corbel_irq_state_hook corbel_irq_sleeping_enter corbel_irq_sleeping_exit
 	/* kvm_lapic_reset(vcpu, init_event) */

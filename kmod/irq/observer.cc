@@ -149,6 +149,7 @@ Result<void> Observer::init(corbel_vm *vm, kvm *kvm)
 	kvm_ = kvm;
 	CORBEL_TRY(lock_.init(rt::Role::observer));
 	CORBEL_TRY(resyncs_.init());
+	CORBEL_TRY(policy_.init());
 	status_ = CORBEL_TRY(rt::Pages::make(4096, rt::Pages::Use::mapped));
 	vcpu_pointers_ = CORBEL_TRY(
 		rt::Pages::make(CORBEL_MAX_VCPUS * sizeof(ObservedVcpu *), rt::Pages::Use::kernel));
@@ -283,6 +284,7 @@ void Observer::ended()
 			return;
 		ended_ = true;
 		was_checking = checking_.exchange(false, Order::acq_rel);
+		(void)hook_policy(false);
 	}
 	{
 		auto observers = all.lock();
@@ -317,6 +319,55 @@ void Observer::ended()
 		if (corbel_ring *ring = it.ring.load(Order::acquire))
 			corbel_ring_end(ring);
 	}
+}
+
+/* lock_ held. */
+Result<void> Observer::hook_policy(bool on)
+{
+	void *hook = as_handler(corbel_irq_choose_hook);
+
+	if (on == policy_hooked_)
+		return {};
+	auto observers = all.lock();
+
+	if (!on) {
+		corbel_hook_remove(CORBEL_HOOK_CHOOSE, hook);
+		withdraw_policy(kvm_);
+		policy_hooked_ = false;
+		return {};
+	}
+	CORBEL_TRY(publish_policy(kvm_, &policy_));
+	if (const int error = corbel_hook_install(CORBEL_HOOK_CHOOSE, hook)) {
+		withdraw_policy(kvm_);
+		return error == rt::to_errno(Error::not_found) ? Error::not_supported
+							       : rt::from_errno(error);
+	}
+	policy_hooked_ = true;
+	return {};
+}
+
+Result<void> Observer::policy(corbel_irq_policy *policy)
+{
+	const rt::MutexGuard guard(lock_);
+
+	if (policy->flags & CORBEL_IRQ_F_SET) {
+		if (ended_)
+			return Error::stale;
+		corbel_irq_policy before{};
+
+		policy_.get(&before);
+		policy_.set(*policy);
+		const Result<void> hooked = hook_policy(policy_.is_any_on());
+
+		if (!hooked) {
+			policy_.set(before);
+			return hooked.error();
+		}
+	}
+	*policy = {};
+	policy->size = sizeof(*policy);
+	policy_.get(policy);
+	return {};
 }
 
 void Observer::destroy(Observer *observer)

@@ -26,6 +26,7 @@
 #include "../rt/memory.hh"
 #include "../rt/percpu_counter.hh"
 #include "../rt/result.hh"
+#include "policy.hh"
 #include "vcpu.hh"
 
 namespace corbel::irq {
@@ -52,6 +53,7 @@ public:
 	/* Valid until destroy. */
 	Result<ObservedVcpu *> find(u32 index) const;
 	Result<void> check(corbel_irq_check *check);
+	Result<void> policy(corbel_irq_policy *policy);
 	/* Takes over @ring on success. */
 	Result<void> add_ring(corbel_ring *ring, u32 events);
 	/* Nobody produces into it any more when this returns. */
@@ -84,6 +86,7 @@ private:
 	void add_vcpus();
 	void go_live(u32 from, u32 to);
 	void update_wanted_events();
+	Result<void> hook_policy(bool on);
 	corbel_irq_line *line(u32 index) { return status_.as<corbel_irq_line>() + index / 64; }
 
 	rt::Mutex lock_{};
@@ -97,6 +100,8 @@ private:
 	rt::Atomic<u32> count_{};
 	rt::PerCpuCounter resyncs_{};
 	rt::Atomic<bool> checking_{};
+	Policy policy_{this};
+	bool policy_hooked_{}; /* under lock_ */
 	RingSlot rings_[CORBEL_IRQ_MAX_RINGS]{};
 };
 

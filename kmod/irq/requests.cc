@@ -150,6 +150,26 @@ Result<long> check(Observer *observer, u64 user)
 	return 0;
 }
 
+Result<long> policy(Observer *observer, u64 user)
+{
+	auto policy = CORBEL_TRY(read_arguments<corbel_irq_policy>(user, CORBEL_IRQ_F_SET));
+
+	if (policy.pad)
+		return Error::invalid;
+	if (policy.flags & CORBEL_IRQ_F_SET) {
+		if (policy.policy == CORBEL_IRQ_POLICY_INHERIT ||
+		    policy.policy > CORBEL_IRQ_POLICY_MAX)
+			return Error::invalid;
+		for (const u8 it : policy.vectors) {
+			if (it > CORBEL_IRQ_POLICY_MAX)
+				return Error::invalid;
+		}
+	}
+	CORBEL_TRY(observer->policy(&policy));
+	CORBEL_TRY(write_arguments(user, policy));
+	return 0;
+}
+
 Result<long> ring(Observer *observer, u64 user)
 {
 	constexpr u32 known_events = (2U << CORBEL_EVENT_MAX) - 2;
@@ -194,6 +214,8 @@ Result<long> request(Observer *observer, u32 command, u64 user)
 		return histogram(observer, user);
 	case CORBEL_IRQ_CHECK:
 		return check(observer, user);
+	case CORBEL_IRQ_POLICY:
+		return policy(observer, user);
 	case CORBEL_IRQ_RING:
 		return ring(observer, user);
 	default:

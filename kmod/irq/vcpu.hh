@@ -82,6 +82,9 @@ struct alignas(64) ObservedVcpu {
 	rt::Atomic<u64> other_modes; /* NMI, SMI, INIT, SIPI */
 	/* Calls of KVM's sleeping functions that will come back to this record. */
 	rt::Atomic<u32> returning;
+	/* For policies: the scheduler's count when last seen, and when it had changed. */
+	rt::Atomic<u64> preemptions;
+	rt::Atomic<u64> preempted_at;
 	CheckCounts checks;
 	/* The IRR when the VM ended. */
 	u64 last_irr[CORBEL_IRQ_WORDS];
@@ -93,6 +96,17 @@ struct alignas(64) ObservedVcpu {
 	rt::Atomic<u32> latency[CORBEL_IRQ_VECTORS][CORBEL_IRQ_HIST_BUCKETS];
 
 	[[nodiscard, gnu::always_inline]] Irr irr() const { return Irr(registers); }
+	/* How many vectors wait. Any context. */
+	[[nodiscard]] u32 pending_vectors() const
+	{
+		const bool known = !sampled.load(Order::relaxed);
+		u32 count = 0;
+
+		for (unsigned i = 0; i < CORBEL_IRQ_WORDS; i++)
+			count += static_cast<u32>(
+				__builtin_popcountll(known ? pending.word(i) : irr()(i)));
+		return count;
+	}
 	/*
 	 * Deliveries of @vector that met it pending: what is left when all else is
 	 * taken off, see delivery.cc. Below zero for the length of an injection, which

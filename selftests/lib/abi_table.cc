@@ -55,6 +55,11 @@ void fill_hist(void *argument, fd_set_of_vm &)
 	as<corbel_irq_hist>(argument).vector = CORBEL_IRQ_ALL_VECTORS;
 }
 
+void fill_policy(void *argument, fd_set_of_vm &)
+{
+	as<corbel_irq_policy>(argument).policy = CORBEL_IRQ_POLICY_OFF;
+}
+
 void fill_ring(void *argument, fd_set_of_vm &)
 {
 	auto &ring = as<corbel_irq_ring>(argument);
@@ -186,6 +191,15 @@ const std::vector<abi_entry> &entries()
 		 false,
 		 true,
 		 fill_nothing},
+		{"CORBEL_IRQ_POLICY",
+		 fd_kind::irq,
+		 CORBEL_IRQ_POLICY,
+		 CORBEL_IRQ_F_SET,
+		 {RANGE(corbel_irq_policy, pad)},
+		 {},
+		 false,
+		 true,
+		 fill_policy},
 		{"CORBEL_IRQ_RING",
 		 fd_kind::irq,
 		 CORBEL_IRQ_RING,

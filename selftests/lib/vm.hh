@@ -66,9 +66,13 @@ public:
 	/* An irqfd with an MSI route; made by add_irqfd(), fired by send_irqfd(). */
 	void add_irqfd(unsigned index, unsigned first, unsigned last);
 	void send_irqfd(unsigned index, unsigned vector);
+	/* One with any address and data; fired by these two numbers. */
+	void add_raw_irqfd(uint32_t address, uint32_t data, unsigned index, unsigned vector);
 
 	/* IOAPIC pin -> (vCPU, vector), then KVM_IRQ_LINE on it. */
 	void route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind);
+	/* The same, lowest priority among the vCPUs of a logical mask. */
+	void route_pin_to_any(unsigned pin, unsigned mask, unsigned vector, trigger kind);
 	void set_line(unsigned pin, bool level);
 	void pulse_line(unsigned pin);
 
@@ -86,6 +90,7 @@ private:
 	void map_memory(unsigned max_vcpus);
 	void write_tables();
 	void set_routes();
+	void write_redirection(unsigned pin, uint64_t bits);
 
 	unique_fd kvm;
 	unique_fd vm;

@@ -61,6 +61,14 @@ void guest_vm::add_irqfd(unsigned index, unsigned first, unsigned last)
 		KVM_CALL(fd(), KVM_IRQFD, &assign);
 }
 
+void guest_vm::add_raw_irqfd(uint32_t address, uint32_t data, unsigned index, unsigned vector)
+{
+	add_irqfd(index, vector, vector);
+	routes.back().u.msi.address_lo = address;
+	routes.back().u.msi.data = data;
+	set_routes();
+}
+
 void guest_vm::send_irqfd(unsigned index, unsigned vector)
 {
 	auto found = irqfds.find({index, vector});
@@ -70,15 +78,29 @@ void guest_vm::send_irqfd(unsigned index, unsigned vector)
 	      error_name(errno));
 }
 
-void guest_vm::route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind)
+void guest_vm::write_redirection(unsigned pin, uint64_t bits)
 {
 	kvm_irqchip chip = {};
 
 	chip.chip_id = KVM_IRQCHIP_IOAPIC;
 	KVM_CALL(fd(), KVM_GET_IRQCHIP, &chip);
-	chip.chip.ioapic.redirtbl[pin].bits = vector | (kind == trigger::level ? 1 << 15 : 0) |
-					      static_cast<uint64_t>(index) << 56;
+	chip.chip.ioapic.redirtbl[pin].bits = bits;
 	KVM_CALL(fd(), KVM_SET_IRQCHIP, &chip);
+}
+
+void guest_vm::route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind)
+{
+	write_redirection(pin, vector | (kind == trigger::level ? 1 << 15 : 0) |
+				       static_cast<uint64_t>(index) << 56);
+}
+
+void guest_vm::route_pin_to_any(unsigned pin, unsigned mask, unsigned vector, trigger kind)
+{
+	constexpr uint64_t lowest_priority = 1 << 8, logical = 1 << 11;
+
+	write_redirection(pin, vector | lowest_priority | logical |
+				       (kind == trigger::level ? 1 << 15 : 0) |
+				       static_cast<uint64_t>(mask) << 56);
 }
 
 void guest_vm::set_line(unsigned pin, bool level)

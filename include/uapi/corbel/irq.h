@@ -57,6 +57,7 @@ struct corbel_irq_line {
 #define CORBEL_RES_RESIDENT 2 /* on a physical CPU, in the guest or in KVM */
 #define CORBEL_RES_PREEMPTED 3 /* runnable, another task has its CPU */
 #define CORBEL_RES_HALTED 4 /* blocked in HLT */
+#define CORBEL_RES_COUNT 4
 
 /*
  * Delivery path: who sent the interrupt. LOCAL is the APIC itself (timer,
@@ -287,11 +288,59 @@ struct corbel_irq_ring {
 
 #define CORBEL_IRQ_MAX_RINGS 4
 
+/* corbel_irq_policy.policy and, with INHERIT, .vectors */
+#define CORBEL_IRQ_POLICY_INHERIT 0 /* a vector's: what the VM's is */
+#define CORBEL_IRQ_POLICY_OFF 1 /* KVM chooses */
+/*
+ * A vCPU that is resident, else one that is halted, else one that is resident but has
+ * lost its CPU to another task within the last 100 ms, else one that is preempted, else
+ * any; of equals the one with the fewest vectors pending.
+ */
+#define CORBEL_IRQ_POLICY_RESIDENT_FIRST 2
+/* The fewest vectors pending; of equals the more resident one. */
+#define CORBEL_IRQ_POLICY_LEAST_PENDING 3
+#define CORBEL_IRQ_POLICY_MAX 3
+
+/* corbel_irq_policy.flags */
+#define CORBEL_IRQ_F_SET (1U << 0)
+
+/**
+ * struct corbel_irq_policy - who takes an interrupt that several vCPUs may take
+ * @size: sizeof(struct corbel_irq_policy)
+ * @flags: CORBEL_IRQ_F_SET: put @policy and @vectors in force; 0: only read
+ * @policy: in/out: the VM's, CORBEL_IRQ_POLICY_*; OFF at first
+ * @pad: 0
+ * @vectors: in/out: each vector's own, CORBEL_IRQ_POLICY_*; INHERIT at first
+ * @offered: out: interrupts for which the policy chose
+ * @chosen: out: of these, by the residency of the one chosen, [CORBEL_RES_* - 1]
+ * @avoidable: out: of these, sent to a vCPU that was neither resident nor halted
+ *             although a candidate was resident (LEAST_PENDING may do that)
+ *
+ * A choice is an interrupt from outside the vCPUs (MSI, IOAPIC pin) that the guest has
+ * declared lowest-priority, or whose MSI has the redirection hint, and that two or
+ * more vCPUs match. All others go where they always go. The policy lasts until it is
+ * set anew or the attachment ends.
+ *
+ * Errors: EINVAL (a policy there is not), EOPNOTSUPP (the hook it needs is missing),
+ * EBUSY (another program has that function hooked), ENOMEM, ESTALE.
+ */
+struct corbel_irq_policy {
+	__u32 size;
+	__u32 flags;
+	__u32 policy;
+	__u32 pad;
+	__u8 vectors[CORBEL_IRQ_VECTORS];
+	__u64 offered;
+	__u64 chosen[CORBEL_RES_COUNT];
+	__u64 avoidable;
+};
+
 #define CORBEL_IRQ_INFO _IOWR(CORBEL_IOC_MAGIC, 0x40, struct corbel_irq_info)
 #define CORBEL_IRQ_VCPU _IOWR(CORBEL_IOC_MAGIC, 0x41, struct corbel_irq_vcpu)
 #define CORBEL_IRQ_VECTORS_GET _IOWR(CORBEL_IOC_MAGIC, 0x42, struct corbel_irq_vectors)
 #define CORBEL_IRQ_HIST _IOWR(CORBEL_IOC_MAGIC, 0x43, struct corbel_irq_hist)
 #define CORBEL_IRQ_CHECK _IOWR(CORBEL_IOC_MAGIC, 0x44, struct corbel_irq_check)
 #define CORBEL_IRQ_RING _IOWR(CORBEL_IOC_MAGIC, 0x45, struct corbel_irq_ring)
+#define CORBEL_IRQ_POLICY _IOWR(CORBEL_IOC_MAGIC, 0x46, struct corbel_irq_policy)
 
 #endif /* _UAPI_CORBEL_IRQ_H */
