@@ -163,6 +163,13 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 	case CORBEL_IRQ_CHECK:
 		set(offsetof(corbel_irq_check, flags), static_cast<__u32>(draw(3)));
 		break;
+	case CORBEL_IRQ_POLICY:
+		set(offsetof(corbel_irq_policy, flags), static_cast<__u32>(draw(2)));
+		set(offsetof(corbel_irq_policy, policy),
+		    static_cast<__u32>(1 + draw(CORBEL_IRQ_POLICY_MAX)));
+		set(offsetof(corbel_irq_policy, vectors) + draw(CORBEL_IRQ_VECTORS),
+		    static_cast<__u8>(draw(CORBEL_IRQ_POLICY_MAX + 1)));
+		break;
 	case CORBEL_IRQ_RING:
 		set(offsetof(corbel_irq_ring, order),
 		    static_cast<__u32>(CORBEL_RING_MIN_ORDER + draw(chance(2) ? 15 : 6)));

@@ -43,6 +43,7 @@ extern const Verb vm_detach_verb;
 extern const Verb irq_show_verb;
 extern const Verb irq_top_verb;
 extern const Verb irq_record_verb;
+extern const Verb irq_policy_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();
 

@@ -11,8 +11,8 @@ namespace corbel::cli {
 std::span<const Verb *const> all_verbs()
 {
 	static constexpr std::array table{
-		&doctor_verb,	&vm_list_verb, &vm_attach_verb,	 &vm_detach_verb,
-		&irq_show_verb, &irq_top_verb, &irq_record_verb, &version_verb,
+		&doctor_verb,  &vm_list_verb,	 &vm_attach_verb,  &vm_detach_verb, &irq_show_verb,
+		&irq_top_verb, &irq_record_verb, &irq_policy_verb, &version_verb,
 	};
 
 	return table;
@@ -23,7 +23,7 @@ std::string_view group_summary(std::string_view group)
 	if (group == "vm")
 		return "Find virtual machines, attach to them and detach again";
 	if (group == "irq")
-		return "See the interrupts of a virtual machine";
+		return "See the interrupts of a virtual machine, and say who takes them";
 	return {};
 }
 

@@ -56,6 +56,7 @@ CORBEL_REQUEST(irq_vcpu, CORBEL_IRQ_VCPU, corbel_irq_vcpu);
 CORBEL_REQUEST(irq_vectors, CORBEL_IRQ_VECTORS_GET, corbel_irq_vectors);
 CORBEL_REQUEST(irq_hist, CORBEL_IRQ_HIST, corbel_irq_hist);
 CORBEL_REQUEST(irq_check, CORBEL_IRQ_CHECK, corbel_irq_check);
+CORBEL_REQUEST(irq_policy, CORBEL_IRQ_POLICY, corbel_irq_policy);
 CORBEL_REQUEST(irq_ring, CORBEL_IRQ_RING, corbel_irq_ring);
 
 #undef CORBEL_REQUEST

@@ -116,6 +116,38 @@ Result<corbel_irq_check> Irq::check(std::uint32_t flags) const
 	return check;
 }
 
+Result<corbel_irq_policy> Irq::policy() const
+{
+	corbel_irq_policy policy{};
+
+	if (int ret = call(fd_.get(), request::irq_policy, policy); ret < 0)
+		return read_failure("its policy", -ret);
+	return policy;
+}
+
+Result<corbel_irq_policy> Irq::set_policy(corbel_irq_policy wanted) const
+{
+	wanted.flags = CORBEL_IRQ_F_SET;
+	int ret = call(fd_.get(), request::irq_policy, wanted);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return wanted;
+	case EOPNOTSUPP:
+		return failure(EOPNOTSUPP, "The policy cannot be put in force because a hook is "
+					   "missing: `corbel doctor` says which.");
+	case EBUSY:
+		return failure(EBUSY, "The policy cannot be put in force: another program has "
+				      "hooked kvm_irq_delivery_to_apic_fast() (a BPF program, or a "
+				      "tracer). End that first.");
+	case ESTALE:
+		return failure(ESTALE, "The virtual machine has ended, so there is nothing left to "
+				       "choose.");
+	default:
+		return failure(-ret, fmt::format("The policy cannot be put in force: {}.",
+						 describe_errno(-ret)));
+	}
+}
+
 Result<Ring> Irq::ring(std::uint32_t order, std::uint32_t events) const
 {
 	corbel_irq_ring ring{};

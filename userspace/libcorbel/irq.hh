@@ -51,6 +51,11 @@ public:
 							std::uint32_t vector) const;
 
 	[[nodiscard]] Result<corbel_irq_check> check(std::uint32_t flags = 0) const;
+
+	[[nodiscard]] Result<corbel_irq_policy> policy() const;
+	/* Puts @wanted in force; what is then in force. */
+	[[nodiscard]] Result<corbel_irq_policy> set_policy(corbel_irq_policy wanted) const;
+
 	[[nodiscard]] Result<Ring> ring(std::uint32_t order, std::uint32_t events) const;
 
 private:
