@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * lock.hh - sleeping locks that own what they protect.
+ * lock.hh - locks that own what they protect.
  *
  * Guarded<T> holds a T that can only be reached through the Access object that
  * locking returns, so forgetting the lock does not compile. Each role is a
@@ -18,6 +18,7 @@ namespace corbel::rt {
 enum class Role : u32 {
 	attach, /* attaching to and freeing of attachments, one at a time */
 	vm, /* what is enabled on one VM */
+	distributor, /* irq: bindings, doorbells and ring of one distributor */
 	observer, /* irq: one observer against the end of its VM */
 	registry, /* list of attachments and their reference counts */
 	observers, /* irq: observers and the table of observed vCPUs */
@@ -51,6 +52,23 @@ public:
 
 private:
 	corbel_mutex *mutex_{};
+};
+
+/*
+ * Any context but NMI, interrupts of this CPU off while it is held; below every
+ * mutex. In memory of a longer life than any user's; init() before anything else.
+ */
+class SpinLock {
+public:
+	void init() { corbel_spin_init(&lock_); }
+	[[nodiscard]] u64 lock() { return corbel_spin_lock(&lock_); }
+	void unlock(u64 flags) { corbel_spin_unlock(&lock_, flags); }
+	/* While another one is held, which stands before this one in an order. */
+	void lock_inner() { corbel_spin_lock_inner(&lock_); }
+	void unlock_inner() { corbel_spin_unlock_inner(&lock_); }
+
+private:
+	corbel_spinlock lock_;
 };
 
 class [[nodiscard]] MutexGuard {

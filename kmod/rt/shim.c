@@ -13,6 +13,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
@@ -139,6 +140,52 @@ void corbel_mutex_unlock(struct corbel_mutex *mutex)
 	mutex_unlock(&mutex->mutex);
 }
 CORBEL_EXPORT(corbel_mutex_unlock);
+
+static raw_spinlock_t *corbel_raw(struct corbel_spinlock *lock)
+{
+	static_assert(sizeof(raw_spinlock_t) <= sizeof(struct corbel_spinlock));
+
+	return (raw_spinlock_t *)lock;
+}
+
+void corbel_spin_init(struct corbel_spinlock *lock)
+{
+	raw_spin_lock_init(corbel_raw(lock));
+}
+CORBEL_EXPORT(corbel_spin_init);
+
+u64 corbel_spin_lock(struct corbel_spinlock *lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(corbel_raw(lock), flags);
+	return flags;
+}
+CORBEL_EXPORT(corbel_spin_lock);
+
+void corbel_spin_unlock(struct corbel_spinlock *lock, u64 flags)
+{
+	raw_spin_unlock_irqrestore(corbel_raw(lock), (unsigned long)flags);
+}
+CORBEL_EXPORT(corbel_spin_unlock);
+
+void corbel_spin_lock_inner(struct corbel_spinlock *lock)
+{
+	raw_spin_lock_nested(corbel_raw(lock), SINGLE_DEPTH_NESTING);
+}
+CORBEL_EXPORT(corbel_spin_lock_inner);
+
+void corbel_spin_unlock_inner(struct corbel_spinlock *lock)
+{
+	raw_spin_unlock(corbel_raw(lock));
+}
+CORBEL_EXPORT(corbel_spin_unlock_inner);
+
+void corbel_reschedule(void)
+{
+	cond_resched();
+}
+CORBEL_EXPORT(corbel_reschedule);
 
 void corbel_rcu_read_lock(void)
 {

@@ -66,6 +66,25 @@ void corbel_mutex_lock(struct corbel_mutex *mutex);
 void corbel_mutex_unlock(struct corbel_mutex *mutex);
 #define CORBEL_LOCK_ROLES 16
 
+/*
+ * A lock for any context but NMI, held with interrupts of this CPU off and for a
+ * short time: nothing below it sleeps. Its memory is the caller's.
+ */
+struct corbel_spinlock {
+	u64 space[8];
+};
+/* All of one lockdep class. */
+void corbel_spin_init(struct corbel_spinlock *lock);
+/* What it returns is for corbel_spin_unlock. */
+u64 corbel_spin_lock(struct corbel_spinlock *lock);
+void corbel_spin_unlock(struct corbel_spinlock *lock, u64 flags);
+/* A second one, while one is held. The caller has an order for them. */
+void corbel_spin_lock_inner(struct corbel_spinlock *lock);
+void corbel_spin_unlock_inner(struct corbel_spinlock *lock);
+
+/* Task, no spinlock held: in a long loop, let others run. */
+void corbel_reschedule(void);
+
 /* ---- RCU --------------------------------------------------- */
 
 /* Atomic. */
@@ -100,6 +119,34 @@ void corbel_waitqueue_free(struct corbel_waitqueue *queue);
 /* Atomic, also under run-queue and wait-queue locks: wakes from an irq_work. */
 void corbel_waitqueue_wake(struct corbel_waitqueue *queue);
 void corbel_waitqueue_sync(struct corbel_waitqueue *queue);
+
+/* ---- eventfds ------------------------------------------------------------- */
+
+/* Somebody else's eventfd whose signals we take. */
+struct corbel_source;
+/* -EBADF, -EINVAL (not an eventfd), -ENOMEM. Task. */
+int corbel_source_new(s32 fd, struct corbel_source **source);
+/*
+ * Once. From now on @signalled(@argument) at each signal, and @hung_up(@argument) when
+ * the last descriptor is closed: atomic, interrupts off and with the eventfd's
+ * wait-queue lock held, so neither may signal an eventfd. Both may come before this
+ * returns. Task.
+ */
+void corbel_source_start(struct corbel_source *source, void (*signalled)(void *),
+			 void (*hung_up)(void *), void *argument);
+/* Task. None of the calls is running or will come after it. */
+void corbel_source_free(struct corbel_source *source);
+/* Are both signalled by the same eventfd? */
+bool corbel_source_same(const struct corbel_source *a, const struct corbel_source *b);
+
+/* Somebody's eventfd that we signal. */
+struct corbel_doorbell;
+/* As corbel_source_new. */
+int corbel_doorbell_new(s32 fd, struct corbel_doorbell **doorbell);
+/* Atomic, under any lock: signals from an irq_work. Rung twice before, it is once. */
+void corbel_doorbell_ring(struct corbel_doorbell *doorbell);
+/* Task. Nobody rings it any more; what was rung has been signalled. NULL is fine. */
+void corbel_doorbell_free(struct corbel_doorbell *doorbell);
 
 /* ---- files ---------------------------------------------------------------- */
 
