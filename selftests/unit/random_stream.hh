@@ -20,9 +20,9 @@ inline std::uint64_t number_from_environment(const char *name, std::uint64_t oth
 
 class RandomStream {
 public:
-	/* @length operations, of which operator() says that one more is due. */
-	explicit RandomStream(std::uint64_t length)
-		: engine_(number_from_environment("CORBEL_SEED", 0xc02be1)),
+	/* @length operations; streams of other variants differ. */
+	explicit RandomStream(std::uint64_t length, std::uint64_t variant = 0)
+		: engine_(number_from_environment("CORBEL_SEED", 0xc02be1) + variant),
 		  left_(length * number_from_environment("CORBEL_SCALE", 1))
 	{}
 
