@@ -32,6 +32,7 @@ enum corbel_hook {
 	CORBEL_HOOK_LOCAL_DELIVER, /* range of kvm_apic_local_deliver */
 	CORBEL_HOOK_OWNER_EXIT, /* mmu notifier of the VM's owner */
 	CORBEL_HOOK_CHOOSE, /* kvm_irq_delivery_to_apic_fast: where an interrupt goes */
+	CORBEL_HOOK_VCPU_LOAD, /* kvm_arch_vcpu_load: a vCPU gets a physical CPU */
 	CORBEL_HOOK_COUNT,
 };
 

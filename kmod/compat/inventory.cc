@@ -69,6 +69,9 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 				"bool (struct kvm *, struct kvm_lapic *, struct kvm_lapic_irq *, "
 				"int *, struct dest_map *)",
 				"interrupts that several vCPUs may take go where KVM sends them"},
+	[CORBEL_HOOK_VCPU_LOAD] = {CORBEL_HOOK_DIRECT, 6, "kvm_arch_vcpu_load",
+				   "kvm:kvm_arch_vcpu_load", "void (struct kvm_vcpu *, int)",
+				   "there are no distributor devices"},
 };
 
 struct State {

@@ -58,6 +58,13 @@ void corbel_lapic_irq_send_to(struct kvm_lapic_irq *request, u32 apic_id);
  */
 struct kvm_vcpu *const *corbel_running_vcpus(void);
 
+/*
+ * Give @vector to the local APIC of @vcpu, whose registers are @registers: fixed, edge,
+ * to that vCPU alone. It is kicked or woken if need be. False: its APIC is disabled.
+ * Any context but NMI.
+ */
+bool corbel_vcpu_deliver(struct kvm_vcpu *vcpu, const u8 *registers, u8 vector);
+
 u32 corbel_tsc_khz(void);
 /* CORBEL_VENDOR_* of this machine's CPU. */
 u32 corbel_kvm_vendor(void);

@@ -204,6 +204,21 @@ struct kvm_vcpu *const *corbel_running_vcpus(void)
 }
 CORBEL_EXPORT(corbel_running_vcpus);
 
+/* Exported by kvm.ko, declared only in KVM's private lapic.h. */
+void kvm_apic_send_ipi(struct kvm_lapic *apic, u32 icr_low, u32 icr_high);
+
+bool corbel_vcpu_deliver(struct kvm_vcpu *vcpu, const u8 *registers, u8 vector)
+{
+	if (!(READ_ONCE(vcpu->arch.apic_base) & MSR_IA32_APICBASE_ENABLE) ||
+	    !(READ_ONCE(*(const u32 *)(registers + APIC_SPIV)) & APIC_SPIV_APIC_ENABLED))
+		return false;
+	/* To itself by shorthand: no APIC id, which the guest may change, is looked up. */
+	kvm_apic_send_ipi(vcpu->arch.apic,
+			  APIC_DEST_SELF | APIC_DM_FIXED | APIC_INT_ASSERT | vector, 0);
+	return true;
+}
+CORBEL_EXPORT(corbel_vcpu_deliver);
+
 u32 corbel_tsc_khz(void)
 {
 	return tsc_khz;

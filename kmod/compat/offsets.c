@@ -20,6 +20,7 @@ int main(void)
 	OFFSET(CORBEL_OFF_IRQ_LEVEL, kvm_lapic_irq, level);
 	OFFSET(CORBEL_OFF_IRQ_SHORTHAND, kvm_lapic_irq, shorthand);
 	OFFSET(CORBEL_OFF_IRQ_REDIR_HINT, kvm_lapic_irq, msi_redir_hint);
+	OFFSET(CORBEL_OFF_VCPU_WANTS_TO_RUN, kvm_vcpu, wants_to_run);
 	OFFSET(CORBEL_OFF_FILE_PRIVATE_DATA, file, private_data);
 	return 0;
 }

@@ -98,3 +98,5 @@ SYM_FUNC_END(corbel_irq_accept_hook)
 	CORBEL_HOOK_AROUND corbel_irq_state_hook corbel_irq_sleeping_enter corbel_irq_sleeping_exit
 	/* kvm_lapic_reset(vcpu, init_event) */
 	CORBEL_HOOK_AROUND corbel_irq_reset_hook corbel_irq_sleeping_enter corbel_irq_sleeping_exit
+	/* kvm_arch_vcpu_load(vcpu, cpu) */
+	CORBEL_HOOK_ENTER corbel_irq_load_hook corbel_irq_vcpu_loading

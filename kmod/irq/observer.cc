@@ -251,6 +251,10 @@ void Observer::go_live(u32 from, u32 to)
 		if (!sampled)
 			reload(vcpu);
 		rt::set_bit(reinterpret_cast<u64 *>(&line(i)->present), i % 64);
+		for (rt::Atomic<Distributor *> &it : distributors_) {
+			if (Distributor *distributor = it.load(Order::relaxed))
+				distributor->seat(vcpu);
+		}
 		const rt::PreemptGuard guard;
 
 		emit({.seq = 0,
@@ -285,6 +289,13 @@ void Observer::ended()
 		ended_ = true;
 		was_checking = checking_.exchange(false, Order::acq_rel);
 		(void)hook_policy(false);
+		for (rt::Atomic<Distributor *> &it : distributors_) {
+			if (Distributor *distributor = it.load(Order::relaxed)) {
+				distributor->ended();
+				corbel_hook_remove(CORBEL_HOOK_VCPU_LOAD,
+						   as_handler(corbel_irq_load_hook));
+			}
+		}
 	}
 	{
 		auto observers = all.lock();
@@ -396,6 +407,58 @@ void Observer::set_sampled(const ObservedVcpu *vcpu, bool sampled)
 		rt::set_bit(word, vcpu->index % 64);
 	else
 		rt::clear_bit(word, vcpu->index % 64);
+}
+
+Result<void> Observer::add_distributor(Distributor *distributor)
+{
+	const rt::MutexGuard guard(lock_);
+
+	if (ended_)
+		return Error::stale;
+	if (!hooked_)
+		return Error::not_supported;
+	for (rt::Atomic<Distributor *> &it : distributors_) {
+		if (it.load(Order::relaxed))
+			continue;
+		const int error = corbel_hook_install(CORBEL_HOOK_VCPU_LOAD,
+						      as_handler(corbel_irq_load_hook));
+
+		if (error)
+			return error == rt::to_errno(Error::not_found) ? Error::not_supported
+								       : rt::from_errno(error);
+		it.store(distributor, Order::release);
+		for (u32 i = 0; i < count(); i++)
+			distributor->seat(vcpus_[i]);
+		return {};
+	}
+	return Error::busy;
+}
+
+void Observer::remove_distributor(Distributor *distributor)
+{
+	{
+		const rt::MutexGuard guard(lock_);
+
+		for (rt::Atomic<Distributor *> &it : distributors_) {
+			if (it.load(Order::relaxed) != distributor)
+				continue;
+			it.store(nullptr, Order::release);
+			if (!ended_)
+				corbel_hook_remove(CORBEL_HOOK_VCPU_LOAD,
+						   as_handler(corbel_irq_load_hook));
+		}
+	}
+	corbel_rcu_synchronize();
+}
+
+void Observer::becoming_present(u32 index)
+{
+	/* Pairs with the locked instruction that sets a status bit. */
+	rt::fence(Order::seq_cst);
+	for (const rt::Atomic<Distributor *> &it : distributors_) {
+		if (Distributor *distributor = it.load(Order::acquire))
+			distributor->becoming_present(index);
+	}
 }
 
 Result<ObservedVcpu *> Observer::find(u32 index) const

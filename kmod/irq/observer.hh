@@ -26,6 +26,7 @@
 #include "../rt/memory.hh"
 #include "../rt/percpu_counter.hh"
 #include "../rt/result.hh"
+#include "distributor.hh"
 #include "policy.hh"
 #include "vcpu.hh"
 
@@ -58,6 +59,13 @@ public:
 	Result<void> add_ring(corbel_ring *ring, u32 events);
 	/* Nobody produces into it any more when this returns. */
 	void remove_ring(corbel_ring *ring);
+	/*
+	 * From now on vCPUs that become present look at its status. busy: there are as many
+	 * as there can be. Task.
+	 */
+	Result<void> add_distributor(Distributor *distributor);
+	/* No load hook finds it any more when this returns. Task. */
+	void remove_distributor(Distributor *distributor);
 	int map_status(corbel_area *area);
 	[[nodiscard]] corbel_vm *vm() const { return vm_; }
 
@@ -67,6 +75,8 @@ public:
 	void emit(const corbel_event &event);
 	void set_sampled(const ObservedVcpu *vcpu, bool sampled);
 	void count_resync() { resyncs_.add(1); }
+	/* A vCPU that the scheduler or KVM_RUN has just made present. Preemption off. */
+	void becoming_present(u32 index);
 	[[nodiscard]] bool is_checking() const { return checking_.load(Order::relaxed); }
 
 	/* All observers, guarded by their lock. */
@@ -103,6 +113,7 @@ private:
 	Policy policy_{this};
 	bool policy_hooked_{}; /* under lock_ */
 	RingSlot rings_[CORBEL_IRQ_MAX_RINGS]{};
+	rt::Atomic<Distributor *> distributors_[CORBEL_DIST_MAX]{}; /* written under lock_ */
 };
 
 } /* namespace corbel::irq */

@@ -218,6 +218,8 @@ Result<long> request(Observer *observer, u32 command, u64 user)
 		return policy(observer, user);
 	case CORBEL_IRQ_RING:
 		return ring(observer, user);
+	case CORBEL_IRQ_DIST_NEW:
+		return new_distributor(observer, user, self);
 	default:
 		return Error::no_such_ioctl;
 	}
