@@ -18,11 +18,12 @@ constexpr u64 whole_pages(u64 bytes)
 	return (bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
 
-IdConfig config_of(const corbel_dist_entry &entry)
+/* Of an entry that has been checked, for a distributor of @vcpus. */
+IdConfig config_of(const corbel_dist_entry &entry, u32 vcpus)
 {
 	if (!(entry.state & CORBEL_DIST_MAPPED))
 		return {};
-	return IdConfig::mapped(entry.vcpu, entry.vector, entry.priority,
+	return IdConfig::mapped(rt::bounded_index(entry.vcpu, vcpus), entry.vector, entry.priority,
 				entry.state & CORBEL_DIST_MASKED);
 }
 
@@ -161,12 +162,12 @@ void Distributor::becoming_present(u32 vcpu)
 
 Raised Distributor::raise(u32 id)
 {
-	return rules_.raise(id);
+	return rules_.raise(rt::bounded_index(id, ids_));
 }
 
 bool Distributor::set_masked(u32 id, bool masked)
 {
-	return rules_.set_masked(id, masked);
+	return rules_.set_masked(rt::bounded_index(id, ids_), masked);
 }
 
 void Distributor::unmap(u32 id)
@@ -176,7 +177,7 @@ void Distributor::unmap(u32 id)
 
 corbel_dist_counts Distributor::counts(u32 id)
 {
-	const auto of = rules_.counts(id);
+	const auto of = rules_.counts(rt::bounded_index(id, ids_));
 
 	return {.raised = of.raised,
 		.restored = of.restored,
@@ -210,15 +211,17 @@ Result<void> Distributor::check(const corbel_dist_entry &entry, bool restore) co
 
 void Distributor::map(const corbel_dist_entry &entry, bool restore)
 {
+	const u32 id = rt::bounded_index(entry.id, ids_);
+
 	if (restore)
-		rules_.restore(entry.id, config_of(entry), entry.state & CORBEL_DIST_PENDING);
+		rules_.restore(id, config_of(entry, vcpus_), entry.state & CORBEL_DIST_PENDING);
 	else
-		rules_.map(entry.id, config_of(entry));
+		rules_.map(id, config_of(entry, vcpus_));
 }
 
 corbel_dist_entry Distributor::read(u32 id) const
 {
-	const IdConfig config = rules_.config(id);
+	const IdConfig config = rules_.config(rt::bounded_index(id, ids_));
 	corbel_dist_entry entry{};
 
 	entry.id = id;
@@ -329,10 +332,11 @@ Result<void> Distributor::set_doorbell(u32 vcpu, s32 fd)
 				seat.common = doorbell;
 			});
 	} else {
-		rules_.change_seat(vcpu & (CORBEL_MAX_VCPUS - 1), [&](KernelPlatform::Seat &seat) {
-			old = seat.doorbell;
-			seat.doorbell = doorbell;
-		});
+		rules_.change_seat(rt::bounded_index(vcpu, vcpus_),
+				   [&](KernelPlatform::Seat &seat) {
+					   old = seat.doorbell;
+					   seat.doorbell = doorbell;
+				   });
 	}
 	/* It was rung under the locks of desks alone, and each has been taken since. */
 	corbel_doorbell_free(old);

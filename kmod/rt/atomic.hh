@@ -214,6 +214,23 @@ CORBEL_ATOMIC_INLINE void cpu_relax()
 }
 
 /*
+ * @index, which has been found to be below @size; or 0 where the CPU only guesses that
+ * it is. For indices that user space gave, whose element leads on to others.
+ */
+[[nodiscard]] CORBEL_ATOMIC_INLINE std::uint32_t bounded_index(std::uint32_t index,
+							       std::uint32_t size)
+{
+#if defined(__x86_64__)
+	std::uint32_t mask;
+
+	asm volatile("cmpl %2, %1; sbbl %0, %0" : "=r"(mask) : "r"(index), "r"(size) : "cc");
+	return index & mask;
+#else
+	return index < size ? index : 0;
+#endif
+}
+
+/*
  * The time stamp counter, not ordered against what stands around it: a reading
  * may be some tens of ticks early, which its uses (latencies, event times) bear
  * and an lfence in an interrupt path would not repay.

@@ -177,4 +177,15 @@ TEST(Atomic, time_goes_on)
 	EXPECT_NE(after, before);
 }
 
+TEST(Atomic, bounded_index_is_the_index_or_zero)
+{
+	EXPECT_EQ(bounded_index(0, 1), 0U);
+	EXPECT_EQ(bounded_index(4, 5), 4U);
+	EXPECT_EQ(bounded_index(5, 5), 0U);
+	EXPECT_EQ(bounded_index(0xfffffffe, 0xffffffff), 0xfffffffeU);
+	EXPECT_EQ(bounded_index(0xffffffff, 0xffffffff), 0U);
+	EXPECT_EQ(bounded_index(0x80000000, 5), 0U);
+	EXPECT_EQ(bounded_index(0x80000000, 0x80000001), 0x80000000U);
+}
+
 } // namespace

@@ -4,6 +4,7 @@
  * kernel objects are. It never runs: ./run looks at what it refers to.
  */
 #include "core/ring_logic.hh"
+#include "irq/submission.hh"
 #include "rt/atomic.hh"
 #include "rt/bitmap.hh"
 #include "rt/function_ref.hh"
@@ -78,6 +79,16 @@ int produce(const core::RingMemory &memory, const core::RingEvent &event)
 	const bool fits = ring.produce(event);
 	ring.end();
 	return fits && ring.readable();
+}
+
+constinit irq::SubmissionRing submissions;
+
+std::uint32_t consume(corbel_dist_ring_ctl *ctl, const __u32 *ids)
+{
+	std::uint64_t sum = 0;
+
+	submissions.init(ctl, ids, 64);
+	return submissions.consume(32, [&](std::uint32_t id) { sum += id; });
 }
 
 } /* namespace corbel */
