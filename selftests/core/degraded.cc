@@ -4,7 +4,7 @@
  * nothing breaks. The hooks are switched off by the module's own parameter.
  */
 #include "kvm_state.hh"
-#include "observed_vm.hh"
+#include "distributor.hh"
 #include "process.hh"
 #include "tap.hh"
 #include "wait.hh"
@@ -102,6 +102,19 @@ void find_vcpus_without_hook()
 		   [&] { return irq_info(observed.irq.get()).nr_vcpus == 2; });
 }
 
+/* Without the hook there are no distributors; all else is as before. */
+void refuse_distributors_without_hook()
+{
+	load_without("kvm_arch_vcpu_load");
+	observed_vm observed(1);
+	corbel_irq_dist argument = {.ids = 16, .vcpus = 1};
+
+	CHECK_EQ(request(observed.irq.get(), CORBEL_IRQ_DIST_NEW, argument), -EOPNOTSUPP,
+		 "a distributor");
+	CHECK_EQ(observed.vm.send_msi(0, 0x50), 1, "MSI");
+	check_record_is_irr(observed.irq.get(), 1);
+}
+
 void refuse_unknown_name()
 {
 	need_own_modules();
@@ -143,6 +156,7 @@ constexpr test_case cases[] = {
 	{"refused without an offset", refuse_without_offset},
 	{"a closed VM without kvm_vm_release", keep_without_close},
 	{"late vCPUs without kvm_arch_vcpu_postcreate", find_vcpus_without_hook},
+	{"no distributors without kvm_arch_vcpu_load", refuse_distributors_without_hook},
 	{"an unknown hook is refused", refuse_unknown_name},
 	{"new VMs while ended ones are kept", attach_after_ends},
 };

@@ -4,7 +4,6 @@
  * raise goes, in which order, what is pending meanwhile, and what is counted.
  */
 #include "distributor.hh"
-#include "observed_vm.hh"
 #include "ring_reader.hh"
 #include "wait.hh"
 
@@ -17,38 +16,6 @@ using namespace corbel::selftest;
 namespace {
 
 constexpr unsigned first_test_vector = 0x40;
-
-/* A running VM with a distributor. */
-struct dist_vm {
-	explicit dist_vm(unsigned vcpus = 2, unsigned ids = 256)
-		: observed(vcpus), dist(observed.irq.get(), ids, vcpus)
-	{}
-
-	void wait_handled(unsigned vcpu, unsigned vector, uint64_t times)
-	{
-		vm.wait("the interrupt is handled",
-			[&] { return vm.handled(vcpu, vector) >= times; });
-		CHECK_EQ(vm.handled(vcpu, vector), times, "vCPU {}, vector {:#x}", vcpu, vector);
-	}
-
-	/* Once all is quiet: both ledgers, and from one to the other. */
-	void check_quiet()
-	{
-		wait_idle(vm);
-		corbel_dist_counts total = dist.total();
-		__u64 accepted = 0;
-
-		for (unsigned i = 0; i < vm.nr_vcpus(); i++)
-			accepted += sum_paths(observed.read(i).accepted);
-		CHECK_EQ(total.delivered, accepted, "delivered, and accepted by local APICs");
-		check_ledger(observed.irq.get(), vm.nr_vcpus());
-		dist.check_pages();
-	}
-
-	observed_vm observed;
-	guest_vm &vm = observed.vm;
-	distributor dist;
-};
 
 void deliver_to_resident()
 {

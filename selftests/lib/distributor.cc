@@ -275,6 +275,31 @@ void distributor::check_pages() const
 	}
 }
 
+void dist_vm::wait_handled(unsigned vcpu, unsigned vector, uint64_t times)
+{
+	vm.wait("the interrupt is handled", [&] { return vm.handled(vcpu, vector) >= times; });
+	CHECK_EQ(vm.handled(vcpu, vector), times, "vCPU {}, vector {:#x}", vcpu, vector);
+}
+
+void dist_vm::wait_given_out()
+{
+	for (unsigned i = 0; i < vm.nr_vcpus(); i++)
+		vm.wait("nothing is pending", [&] { return !dist.status(i); });
+}
+
+void dist_vm::check_quiet()
+{
+	wait_idle(vm);
+	corbel_dist_counts total = dist.total();
+	__u64 accepted = 0;
+
+	for (unsigned i = 0; i < vm.nr_vcpus(); i++)
+		accepted += sum_paths(observed.read(i).accepted);
+	CHECK_EQ(total.delivered, accepted, "delivered, and accepted by local APICs");
+	check_ledger(observed.irq.get(), vm.nr_vcpus());
+	dist.check_pages();
+}
+
 corbel_dist_entry make_entry(unsigned id, unsigned vcpu, unsigned vector, unsigned priority,
 			     unsigned state)
 {

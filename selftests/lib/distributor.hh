@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "device.hh"
+#include "observed_vm.hh"
 
 #include <corbel/dist.h>
 
@@ -79,6 +79,27 @@ private:
 	size_t ring_size = 0;
 	__u32 ring_capacity = 0;
 	__u64 ring_head = 0;
+};
+
+/* An observed VM with a distributor, which is all that sends it interrupts. */
+struct dist_vm {
+	explicit dist_vm(unsigned vcpus = 2, unsigned ids = 256)
+		: observed(vcpus), dist(observed.irq.get(), ids, vcpus)
+	{}
+
+	/* Waits until the guest has handled this many, and no more. */
+	void wait_handled(unsigned vcpu, unsigned vector, uint64_t times);
+	/* Until nothing is pending that is not masked, for vCPUs that run. */
+	void wait_given_out();
+	/*
+	 * Once all is quiet: both ledgers balance, and what was delivered is what local
+	 * APICs have accepted.
+	 */
+	void check_quiet();
+
+	observed_vm observed;
+	guest_vm &vm = observed.vm;
+	distributor dist;
 };
 
 corbel_dist_entry make_entry(unsigned id, unsigned vcpu, unsigned vector, unsigned priority = 0,
