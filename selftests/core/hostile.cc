@@ -367,6 +367,81 @@ void limit_rings()
 	CHECK(rings[1], "a ring in the place of a closed one");
 }
 
+void refuse_distributor_values()
+{
+	ensure_corbel();
+	fd_set_of_vm fds;
+	footprint before = take_footprint(fds);
+	const int dist = fds.dist.get();
+	const struct {
+		__u32 ids, vcpus;
+	} devices[] = {{0, 1},	 {1, 0},  {CORBEL_DIST_MAX_IDS + 1, 1}, {1, CORBEL_MAX_VCPUS + 1},
+		       {~0u, 1}, {1, ~0u}};
+
+	for (auto [ids, vcpus] : devices) {
+		corbel_irq_dist argument = {.ids = ids, .vcpus = vcpus};
+
+		CHECK_EQ(request(fds.irq.get(), CORBEL_IRQ_DIST_NEW, argument), -EINVAL,
+			 "{} ids, {} vCPUs", ids, vcpus);
+	}
+	for (__u32 id : {fds.dist_ids, 0x7fffffffu, 0x80000000u, ~0u}) {
+		corbel_dist_raise raise = {.id = id};
+		corbel_dist_bind bind = {.id = id, .fd = fds.eventfd.get()};
+		corbel_dist_bind unbind = {.flags = CORBEL_DIST_UNBIND, .id = id, .fd = -1};
+
+		CHECK_EQ(request(dist, CORBEL_DIST_RAISE, raise), -EINVAL, "id {}", id);
+		CHECK_EQ(request(dist, CORBEL_DIST_BIND, bind), -EINVAL, "id {}", id);
+		CHECK_EQ(request(dist, CORBEL_DIST_BIND, unbind), -EINVAL, "id {}", id);
+	}
+	const struct {
+		__u32 first, count;
+	} ranges[] = {{0, 0},
+		      {0, fds.dist_ids + 1},
+		      {fds.dist_ids, 1},
+		      {fds.dist_ids - 1, 2},
+		      {1, ~0u},
+		      {~0u, 1},
+		      {~0u, ~0u}};
+	for (auto [first, count] : ranges) {
+		corbel_dist_mask mask = {.first = first, .count = count};
+		corbel_dist_read read = {.first = first,
+					 .count = count,
+					 .entries = reinterpret_cast<__u64>(fds.entries.data())};
+		corbel_dist_ledger ledger = {.first = first,
+					     .count = count,
+					     .counts = reinterpret_cast<__u64>(fds.counts.data())};
+
+		CHECK_EQ(request(dist, CORBEL_DIST_MASK, mask), -EINVAL, "{} from {}", count,
+			 first);
+		CHECK_EQ(request(dist, CORBEL_DIST_READ, read), -EINVAL, "{} from {}", count,
+			 first);
+		CHECK_EQ(request(dist, CORBEL_DIST_LEDGER, ledger), -EINVAL, "{} from {}", count,
+			 first);
+	}
+	for (__u32 count : {0u, CORBEL_DIST_MAX_IDS + 1u, ~0u}) {
+		corbel_dist_map map = {.count = count,
+				       .entries = reinterpret_cast<__u64>(fds.entries.data())};
+		corbel_dist_raise_many raise = {.count = count,
+						.ids = reinterpret_cast<__u64>(fds.ids)};
+
+		CHECK_EQ(request(dist, CORBEL_DIST_MAP, map), -EINVAL, "{} entries", count);
+		CHECK_EQ(request(dist, CORBEL_DIST_RAISE_MANY, raise), -EINVAL, "{} ids", count);
+	}
+	for (__s32 fd : {-2, -1000, INT32_MIN}) {
+		corbel_dist_doorbell bell = {.vcpu = 0, .fd = fd};
+
+		CHECK_EQ(request(dist, CORBEL_DIST_DOORBELL, bell), -EINVAL, "descriptor {}", fd);
+	}
+	for (__u32 order : {0u, 5u, 17u, 32u, 64u, ~0u}) {
+		corbel_dist_ring ring = {.order = order};
+
+		CHECK_EQ(request(dist, CORBEL_DIST_RING, ring), -EINVAL, "order {}", order);
+	}
+	corbel_dist_kick kick = {};
+	CHECK_EQ(request(dist, CORBEL_DIST_KICK, kick), -ENOENT, "without a ring");
+	CHECK(take_footprint(fds) == before, "a wrong value changed something");
+}
+
 /* 0 and unmapped again, or a negative error number. */
 int try_map(int fd, size_t length, int protection, int flags, off_t offset)
 {
@@ -382,7 +457,9 @@ void refuse_mappings()
 {
 	ensure_corbel();
 	fd_set_of_vm fds;
-	int irq = fds.irq.get(), ring = fds.ring.get();
+	int irq = fds.irq.get(), ring = fds.ring.get(), dist = fds.dist.get();
+	corbel_dist_ring submission = {.order = CORBEL_DIST_RING_MIN_ORDER};
+	CHECK_EQ(request(dist, CORBEL_DIST_RING, submission), 0, "submission ring");
 	size_t data = page + (sizeof(corbel_event) << CORBEL_RING_MIN_ORDER);
 	constexpr int rw = PROT_READ | PROT_WRITE;
 	struct {
@@ -420,6 +497,24 @@ void refuse_mappings()
 		{"behind the ring's data", ring, page, PROT_READ, MAP_SHARED,
 		 static_cast<off_t>(CORBEL_RING_DATA_OFFSET + data), false},
 		{"between control and data", ring, page, PROT_READ, MAP_SHARED, page, false},
+		{"distributor status", dist, page, PROT_READ, MAP_SHARED, 0, true},
+		{"distributor status, writable", dist, page, rw, MAP_SHARED, 0, false},
+		{"distributor status, private", dist, page, PROT_READ, MAP_PRIVATE, 0, false},
+		{"distributor status, two pages", dist, 2 * page, PROT_READ, MAP_SHARED, 0, false},
+		{"behind distributor status", dist, page, PROT_READ, MAP_SHARED, page, false},
+		{"records", dist, page, PROT_READ, MAP_SHARED, CORBEL_DIST_RECORD_OFFSET, true},
+		{"records, writable", dist, page, rw, MAP_SHARED, CORBEL_DIST_RECORD_OFFSET, false},
+		{"records, executable", dist, page, PROT_READ | PROT_EXEC, MAP_SHARED,
+		 CORBEL_DIST_RECORD_OFFSET, false},
+		{"records, one page more", dist, 2 * page, PROT_READ, MAP_SHARED,
+		 CORBEL_DIST_RECORD_OFFSET, false},
+		{"submission ring", dist, 2 * page, rw, MAP_SHARED, CORBEL_DIST_RING_OFFSET, true},
+		{"submission ring, private", dist, page, rw, MAP_PRIVATE, CORBEL_DIST_RING_OFFSET,
+		 false},
+		{"submission ring, one page more", dist, 3 * page, rw, MAP_SHARED,
+		 CORBEL_DIST_RING_OFFSET, false},
+		{"a submission ring that was not made", fds.spare.get(), page, rw, MAP_SHARED,
+		 CORBEL_DIST_RING_OFFSET, false},
 		{"device", fds.device.get(), page, PROT_READ, MAP_SHARED, 0, false},
 		{"VM fd", fds.attachment.get(), page, PROT_READ, MAP_SHARED, 0, false},
 	};
@@ -443,6 +538,8 @@ void refuse_changed_mappings()
 	} const read_only[] = {
 		{"status page", fds.irq.get(), 0},
 		{"ring data", fds.ring.get(), CORBEL_RING_DATA_OFFSET},
+		{"distributor status", fds.dist.get(), CORBEL_DIST_STATUS_OFFSET},
+		{"records", fds.dist.get(), CORBEL_DIST_RECORD_OFFSET},
 	};
 
 	for (const auto &one : read_only) {
@@ -486,6 +583,7 @@ constexpr test_case cases[] = {
 	{"bad pointers in structs", refuse_inner_pointers},
 	{"numbers that are unknown or another descriptor's", refuse_numbers},
 	{"values out of range", refuse_values},
+	{"a distributor's values out of range", refuse_distributor_values},
 	{"too many rings", limit_rings},
 	{"mappings that are not offered", refuse_mappings},
 	{"mappings changed later", refuse_changed_mappings},

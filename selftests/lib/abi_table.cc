@@ -68,6 +68,82 @@ void fill_ring(void *argument, fd_set_of_vm &)
 	ring.events = 1u << CORBEL_EVENT_ACCEPT;
 }
 
+void fill_dist(void *argument, fd_set_of_vm &)
+{
+	auto &dist = as<corbel_irq_dist>(argument);
+
+	dist.ids = fd_set_of_vm::dist_ids;
+	dist.vcpus = 1;
+}
+
+/* Lists of all ids; as they were made, none is mapped. */
+void fill_map(void *argument, fd_set_of_vm &fds)
+{
+	auto &map = as<corbel_dist_map>(argument);
+
+	map.count = fd_set_of_vm::dist_ids;
+	map.entries = reinterpret_cast<__u64>(fds.entries.data());
+}
+
+void fill_read(void *argument, fd_set_of_vm &fds)
+{
+	auto &read = as<corbel_dist_read>(argument);
+
+	read.count = fd_set_of_vm::dist_ids;
+	read.entries = reinterpret_cast<__u64>(fds.entries.data());
+}
+
+void fill_ledger(void *argument, fd_set_of_vm &fds)
+{
+	auto &ledger = as<corbel_dist_ledger>(argument);
+
+	ledger.count = fd_set_of_vm::dist_ids;
+	ledger.counts = reinterpret_cast<__u64>(fds.counts.data());
+}
+
+void fill_raise_many(void *argument, fd_set_of_vm &fds)
+{
+	auto &raise = as<corbel_dist_raise_many>(argument);
+
+	raise.count = fd_set_of_vm::dist_ids;
+	raise.ids = reinterpret_cast<__u64>(fds.ids);
+}
+
+void fill_mask(void *argument, fd_set_of_vm &)
+{
+	as<corbel_dist_mask>(argument).count = fd_set_of_vm::dist_ids;
+}
+
+/* Binding twice would be refused, unbinding what is not bound too. */
+void fill_bind(void *argument, fd_set_of_vm &fds)
+{
+	auto &bind = as<corbel_dist_bind>(argument);
+	corbel_dist_bind undo = {.flags = CORBEL_DIST_UNBIND, .fd = -1};
+
+	request(fds.dist.get(), CORBEL_DIST_BIND, undo);
+	bind.fd = fds.eventfd.get();
+}
+
+void fill_doorbell(void *argument, fd_set_of_vm &fds)
+{
+	as<corbel_dist_doorbell>(argument).fd = fds.eventfd.get();
+}
+
+/* There can be one, so a device of its own for each try. */
+void fill_dist_ring(void *argument, fd_set_of_vm &fds)
+{
+	as<corbel_dist_ring>(argument).order = CORBEL_DIST_RING_MIN_ORDER;
+	fds.make_distributor();
+}
+
+/* Needs the ring. */
+void fill_kick(void *, fd_set_of_vm &fds)
+{
+	corbel_dist_ring ring = {.order = CORBEL_DIST_RING_MIN_ORDER};
+
+	request(fds.dist.get(), CORBEL_DIST_RING, ring);
+}
+
 #define RANGE(type, member) {offsetof(type, member), sizeof(type::member)}
 
 const std::vector<abi_entry> &entries()
@@ -209,6 +285,123 @@ const std::vector<abi_entry> &entries()
 		 true,
 		 false,
 		 fill_ring},
+		{"CORBEL_IRQ_DIST_NEW",
+		 fd_kind::irq,
+		 CORBEL_IRQ_DIST_NEW,
+		 0,
+		 {},
+		 {},
+		 true,
+		 false,
+		 fill_dist},
+		{"CORBEL_DIST_INFO",
+		 fd_kind::dist,
+		 CORBEL_DIST_INFO,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_nothing},
+		{"CORBEL_DIST_MAP",
+		 fd_kind::dist,
+		 CORBEL_DIST_MAP,
+		 CORBEL_DIST_RESTORE,
+		 {RANGE(corbel_dist_map, pad)},
+		 offsetof(corbel_dist_map, entries),
+		 false,
+		 false,
+		 fill_map},
+		{"CORBEL_DIST_READ",
+		 fd_kind::dist,
+		 CORBEL_DIST_READ,
+		 0,
+		 {},
+		 offsetof(corbel_dist_read, entries),
+		 false,
+		 false,
+		 fill_read},
+		{"CORBEL_DIST_RAISE",
+		 fd_kind::dist,
+		 CORBEL_DIST_RAISE,
+		 0,
+		 {RANGE(corbel_dist_raise, pad)},
+		 {},
+		 false,
+		 false,
+		 fill_nothing},
+		{"CORBEL_DIST_RAISE_MANY",
+		 fd_kind::dist,
+		 CORBEL_DIST_RAISE_MANY,
+		 0,
+		 {RANGE(corbel_dist_raise_many, pad)},
+		 offsetof(corbel_dist_raise_many, ids),
+		 false,
+		 false,
+		 fill_raise_many},
+		{"CORBEL_DIST_MASK",
+		 fd_kind::dist,
+		 CORBEL_DIST_MASK,
+		 CORBEL_DIST_MASK_SET,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_mask},
+		{"CORBEL_DIST_BIND",
+		 fd_kind::dist,
+		 CORBEL_DIST_BIND,
+		 CORBEL_DIST_UNBIND,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_bind},
+		{"CORBEL_DIST_DOORBELL",
+		 fd_kind::dist,
+		 CORBEL_DIST_DOORBELL,
+		 0,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_doorbell},
+		{"CORBEL_DIST_LEDGER",
+		 fd_kind::dist,
+		 CORBEL_DIST_LEDGER,
+		 0,
+		 {},
+		 offsetof(corbel_dist_ledger, counts),
+		 false,
+		 false,
+		 fill_ledger},
+		{"CORBEL_DIST_RESET",
+		 fd_kind::dist,
+		 CORBEL_DIST_RESET,
+		 0,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_nothing},
+		{"CORBEL_DIST_RING",
+		 fd_kind::dist,
+		 CORBEL_DIST_RING,
+		 0,
+		 {RANGE(corbel_dist_ring, pad)},
+		 {},
+		 false,
+		 false,
+		 fill_dist_ring},
+		{"CORBEL_DIST_KICK",
+		 fd_kind::dist,
+		 CORBEL_DIST_KICK,
+		 0,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_kick},
 	};
 	return all;
 }
@@ -217,7 +410,8 @@ const std::vector<abi_entry> &entries()
 
 const char *kind_name(fd_kind kind)
 {
-	constexpr const char *names[] = {"/dev/corbel", "VM fd", "IRQ fd", "ring fd"};
+	constexpr const char *names[] = {"/dev/corbel", "VM fd", "IRQ fd", "ring fd",
+					 "distributor fd"};
 
 	return names[static_cast<unsigned>(kind)];
 }
@@ -231,6 +425,19 @@ fd_set_of_vm::fd_set_of_vm()
 	int result = request(irq.get(), CORBEL_IRQ_RING, argument);
 	CHECK(result >= 0, "CORBEL_IRQ_RING answers {}", error_name(result));
 	ring.reset(result);
+	for (unsigned id = 0; id < dist_ids; id++)
+		entries[id].id = ids[id] = id;
+	spare = open_distributor();
+	make_distributor();
+}
+
+unique_fd fd_set_of_vm::open_distributor() const
+{
+	corbel_irq_dist argument = {.ids = dist_ids, .vcpus = 1};
+	int result = request(irq.get(), CORBEL_IRQ_DIST_NEW, argument);
+
+	CHECK(result >= 0, "CORBEL_IRQ_DIST_NEW answers {}", error_name(result));
+	return unique_fd(result);
 }
 
 int fd_set_of_vm::get(fd_kind kind) const
@@ -242,8 +449,10 @@ int fd_set_of_vm::get(fd_kind kind) const
 		return attachment.get();
 	case fd_kind::irq:
 		return irq.get();
-	default:
+	case fd_kind::ring:
 		return ring.get();
+	default:
+		return dist.get();
 	}
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "device.hh"
+#include "distributor.hh"
 #include "vm.hh"
 
 #include <cstddef>
@@ -15,22 +16,34 @@
 
 namespace corbel::selftest {
 
-enum class fd_kind { device, vm, irq, ring };
-inline constexpr unsigned nr_fd_kinds = 4;
+enum class fd_kind { device, vm, irq, ring, dist };
+inline constexpr unsigned nr_fd_kinds = 5;
 const char *kind_name(fd_kind kind);
 
 /* One descriptor of each kind, all of one attached VM with a vCPU. */
 struct fd_set_of_vm {
+	static constexpr unsigned dist_ids = 8;
+
 	guest_vm vm{1};
 	unique_fd device = connect_device();
 	__u64 vm_id = 0;
 	unique_fd attachment = attach(device.get(), vm.fd(), &vm_id);
 	unique_fd irq = open_irq(attachment.get());
 	unique_fd ring;
+	unique_fd dist;
+	/* Keeps the hook of distributors in place while the other is made anew. */
+	unique_fd spare;
 	std::vector<corbel_irq_vector> vectors{CORBEL_IRQ_VECTORS};
 	corbel_vm_info infos[4];
+	std::vector<corbel_dist_entry> entries{dist_ids};
+	std::vector<corbel_dist_counts> counts{dist_ids};
+	__u32 ids[dist_ids] = {};
+	unique_fd eventfd = make_eventfd();
 
 	fd_set_of_vm();
+	/* Another one in the place of `dist`. */
+	void make_distributor() { dist = open_distributor(); }
+	unique_fd open_distributor() const;
 	int get(fd_kind kind) const;
 };
 

@@ -54,6 +54,7 @@ constexpr uint64_t interesting[] = {0,
 constexpr uintptr_t answers_at = 0x200000000000;
 constexpr size_t answers_size = 4 << 20;
 constexpr unsigned most_infos = 32;
+constexpr unsigned most_dist_ids = 16;
 
 } // namespace
 
@@ -177,8 +178,105 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		    static_cast<__u32>(draw(1u << (CORBEL_EVENT_MAX + 1)) & ~1u));
 		break;
 	default:
+		fill_distributor(entry, argument);
+	}
+}
+
+/* Few ids, so that sequences meet; lists are the worker's own memory, as it is. */
+void fuzz_worker::fill_distributor(const abi_entry &entry, char *argument)
+{
+	const auto id = static_cast<__u32>(draw(most_dist_ids));
+	const auto count = static_cast<__u32>(1 + draw(most_dist_ids - id));
+	const auto list = reinterpret_cast<__u64>(answers + answers_size / 2);
+	auto put = [&](auto &&value) { std::memcpy(argument, &value, sizeof(value)); };
+
+	switch (entry.command) {
+	case CORBEL_IRQ_DIST_NEW:
+		put(corbel_irq_dist{.size = sizeof(corbel_irq_dist),
+				    .ids = chance(2) ? CORBEL_DIST_MAX_IDS : most_dist_ids,
+				    .vcpus = static_cast<__u32>(1 + draw(3))});
+		break;
+	case CORBEL_DIST_MAP:
+		/* Mostly well-formed; what follows them may be anything. */
+		for (__u32 i = 0; i < count; i++) {
+			corbel_dist_entry one =
+				make_entry(id + i, draw(3), 0x20 + draw(0xe0), draw(256), draw(8));
+
+			if (chance(20))
+				one = {.id = id + i};
+			std::memcpy(answers + answers_size / 2 + i * sizeof(one), &one,
+				    sizeof(one));
+		}
+		put(corbel_dist_map{.size = sizeof(corbel_dist_map),
+				    .flags = static_cast<__u32>(draw(2)),
+				    .count = count,
+				    .entries = list});
+		break;
+	case CORBEL_DIST_READ:
+		put(corbel_dist_read{.size = sizeof(corbel_dist_read),
+				     .first = id,
+				     .count = count,
+				     .entries = list});
+		break;
+	case CORBEL_DIST_RAISE:
+		put(corbel_dist_raise{.size = sizeof(corbel_dist_raise), .id = id});
+		break;
+	case CORBEL_DIST_RAISE_MANY:
+		for (__u32 i = 0; i < count; i++) {
+			const auto one = static_cast<__u32>(draw(most_dist_ids));
+
+			std::memcpy(answers + answers_size / 2 + i * sizeof(one), &one,
+				    sizeof(one));
+		}
+		put(corbel_dist_raise_many{
+			.size = sizeof(corbel_dist_raise_many), .count = count, .ids = list});
+		break;
+	case CORBEL_DIST_MASK:
+		put(corbel_dist_mask{.size = sizeof(corbel_dist_mask),
+				     .flags = static_cast<__u32>(draw(2)),
+				     .first = id,
+				     .count = count});
+		break;
+	case CORBEL_DIST_BIND:
+		if (chance(30))
+			put(corbel_dist_bind{.size = sizeof(corbel_dist_bind),
+					     .flags = CORBEL_DIST_UNBIND,
+					     .id = id,
+					     .fd = -1});
+		else
+			put(corbel_dist_bind{
+				.size = sizeof(corbel_dist_bind), .id = id, .fd = pick_eventfd()});
+		break;
+	case CORBEL_DIST_DOORBELL:
+		put(corbel_dist_doorbell{.size = sizeof(corbel_dist_doorbell),
+					 .vcpu = chance(50) ? CORBEL_DIST_ALL_VCPUS
+							    : static_cast<__u32>(draw(3)),
+					 .fd = chance(20) ? -1 : pick_eventfd()});
+		break;
+	case CORBEL_DIST_LEDGER:
+		put(corbel_dist_ledger{.size = sizeof(corbel_dist_ledger),
+				       .first = id,
+				       .count = count,
+				       .counts = list});
+		break;
+	case CORBEL_DIST_RING:
+		put(corbel_dist_ring{.size = sizeof(corbel_dist_ring),
+				     .order = static_cast<__u32>(CORBEL_DIST_RING_MIN_ORDER +
+								 draw(chance(5) ? 11 : 3))});
+		break;
+	default:
 		break;
 	}
+}
+
+/* One of a few; now and then it is a new one, and the old one hangs up. */
+int fuzz_worker::pick_eventfd()
+{
+	unique_fd &one = eventfds[draw(std::size(eventfds))];
+
+	if (!one || chance(15))
+		one = make_eventfd();
+	return one.get();
 }
 
 void fuzz_worker::mutate(const abi_entry &entry, char *argument)
@@ -250,9 +348,10 @@ void fuzz_worker::do_ioctl()
 			std::memcpy(&known_id, argument + offsetof(corbel_vm_attach, vm_id),
 				    sizeof(known_id));
 		}
-		fd_kind kind = entry.command == CORBEL_VM_IRQ	  ? fd_kind::irq
-			       : entry.command == CORBEL_IRQ_RING ? fd_kind::ring
-								  : fd_kind::vm;
+		fd_kind kind = entry.command == CORBEL_VM_IRQ	      ? fd_kind::irq
+			       : entry.command == CORBEL_IRQ_RING     ? fd_kind::ring
+			       : entry.command == CORBEL_IRQ_DIST_NEW ? fd_kind::dist
+								      : fd_kind::vm;
 		add(kind, result);
 	}
 }
@@ -313,6 +412,33 @@ void fuzz_worker::map_something()
 		mappings.erase(mappings.begin() + old);
 	}
 	mappings.push_back({place, length});
+}
+
+void fuzz_worker::map_distributor()
+{
+	constexpr off_t offsets[] = {CORBEL_DIST_STATUS_OFFSET, CORBEL_DIST_RECORD_OFFSET,
+				     CORBEL_DIST_RING_OFFSET};
+	object *target = pick(fd_kind::dist);
+	const off_t offset = offsets[draw(std::size(offsets))];
+	const bool ring = offset == CORBEL_DIST_RING_OFFSET;
+
+	if (!target)
+		return;
+	void *place = mmap(nullptr, page_size, ring ? PROT_READ | PROT_WRITE : PROT_READ,
+			   MAP_SHARED, target->fd.get(), offset);
+	if (place == MAP_FAILED)
+		return;
+	if (ring)
+		scribbles.adopt(place);
+	else
+		munmap(place, page_size);
+}
+
+/* A signal to whatever is bound, and to whoever listens to a doorbell. */
+void fuzz_worker::signal_something()
+{
+	__u64 one = 1;
+	[[maybe_unused]] ssize_t done = write(pick_eventfd(), &one, sizeof(one));
 }
 
 void fuzz_worker::touch_mapping()
@@ -418,12 +544,16 @@ void fuzz_worker::step()
 		open_device();
 	else if (dice < 740 && !objects.empty())
 		objects.erase(objects.begin() + draw(objects.size()));
-	else if (dice < 800)
+	else if (dice < 790)
 		map_something();
+	else if (dice < 800)
+		map_distributor();
 	else if (dice < 850)
 		touch_mapping();
-	else if (dice < 940)
+	else if (dice < 920)
 		interrupt_vm();
+	else if (dice < 940)
+		signal_something();
 	else if (dice < 960)
 		run_vm();
 	else if (dice < 965 || vms.empty())

@@ -95,9 +95,14 @@ private:
 	void change_vms();
 	void do_file_call();
 
+	void map_distributor();
+	void signal_something();
+
 	void fill_valid(const abi_entry &entry, char *argument);
+	void fill_distributor(const abi_entry &entry, char *argument);
 	void mutate(const abi_entry &entry, char *argument);
 	int pick_vm_fd();
+	int pick_eventfd();
 
 	std::mt19937_64 random;
 	victims &others;
@@ -106,6 +111,7 @@ private:
 	std::vector<std::unique_ptr<guest_vm>> vms;
 	std::vector<mapping> mappings;
 	unique_fd foreign_vm;
+	unique_fd eventfds[4];
 	std::vector<char> space;
 	char *answers;
 	__u64 known_id = 1;
