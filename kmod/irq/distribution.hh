@@ -169,11 +169,10 @@ public:
 	}
 
 	/* @id is one that there is. Any context but NMI. */
-	Raised raise(std::uint32_t id)
+	[[gnu::always_inline]] Raised raise(std::uint32_t id)
 	{
-		return at_home(id, [&](Desk &desk, IdConfig config) {
-			return raise_at(desk, id, config);
-		});
+		return at_home(id, [this, id](Desk &desk, IdConfig config) __attribute__((
+					   always_inline)) { return raise_at(desk, id, config); });
 	}
 
 	/*
@@ -299,7 +298,7 @@ private:
 
 	/* @body(desk, config) with the lock of the id's desk. */
 	template <typename Body>
-	auto at_home(std::uint32_t id, const Body &body)
+	[[gnu::always_inline]] auto at_home(std::uint32_t id, const Body &body)
 	{
 		for (;;) {
 			Desk &desk = desks_[config(id).desk()];
@@ -342,7 +341,7 @@ private:
 		}
 	}
 
-	Raised raise_at(Desk &desk, std::uint32_t id, IdConfig config)
+	[[gnu::always_inline]] Raised raise_at(Desk &desk, std::uint32_t id, IdConfig config)
 	{
 		Id &it = ids_[id];
 
@@ -354,20 +353,27 @@ private:
 		const Presence presence =
 			config.is_mapped() ? Platform::presence(desk.seat) : Presence::gone;
 
-		if (presence == Presence::gone) {
-			add(it.dropped);
-			return Raised::dropped;
-		}
 		if (presence == Presence::present && !config.is_masked() &&
 		    !desk.queued.load(Order::relaxed)) [[likely]]
 			return deliver(desk, it, config.vector());
+		return record(desk, id, config, presence);
+	}
+
+	/* What a raise does that cannot deliver. */
+	[[gnu::noinline]] Raised record(Desk &desk, std::uint32_t id, IdConfig config,
+					Presence presence)
+	{
+		if (presence == Presence::gone) {
+			add(ids_[id].dropped);
+			return Raised::dropped;
+		}
 		set_pending(desk, id, config);
 		if (!config.is_masked())
 			queue_and_see(desk, id, config);
 		return Raised::recorded;
 	}
 
-	Raised deliver(Desk &desk, Id &it, std::uint8_t vector)
+	[[gnu::always_inline]] Raised deliver(Desk &desk, Id &it, std::uint8_t vector)
 	{
 		if (Platform::deliver(desk.seat, vector)) [[likely]] {
 			add(it.delivered);

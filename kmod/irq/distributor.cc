@@ -31,7 +31,7 @@ IdConfig config_of(const corbel_dist_entry &entry, u32 vcpus)
 
 /* ---- the platform ------------------------------------------------------------------- */
 
-Presence KernelPlatform::presence(const Seat &seat)
+[[gnu::always_inline]] inline Presence KernelPlatform::presence(const Seat &seat)
 {
 	if (!seat.vcpu) [[unlikely]]
 		return Presence::gone;
@@ -44,7 +44,7 @@ Presence KernelPlatform::presence(const Seat &seat)
 	}
 }
 
-bool KernelPlatform::deliver(const Seat &seat, u8 vector)
+[[gnu::always_inline]] inline bool KernelPlatform::deliver(const Seat &seat, u8 vector)
 {
 	return corbel_vcpu_deliver(seat.vcpu, seat.registers, vector);
 }
