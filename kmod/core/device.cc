@@ -81,6 +81,7 @@ constexpr corbel_file_ops vm_operations{
 	.ioctl = vm_ioctl,
 	.mmap = nullptr,
 	.poll = nullptr,
+	.read = nullptr,
 	.release = vm_release,
 };
 

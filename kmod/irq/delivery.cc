@@ -153,7 +153,7 @@ struct Reporter {
 			since.store(0, Order::relaxed);
 			break;
 		case Change::gone:
-			counts.dropped.fetch_add(1, Order::relaxed);
+			vcpu->vanished[vector].fetch_add(1, Order::relaxed);
 			since.store(0, Order::relaxed);
 			break;
 		}
@@ -362,7 +362,7 @@ extern "C" void corbel_irq_accept_refused(u64 value)
 	ObservedVcpu *vcpu = token.vcpu();
 	const u8 vector = token.vector();
 
-	vcpu->counts[vector].dropped.fetch_add(1, Order::relaxed);
+	vcpu->counts[vector].refused.fetch_add(1, Order::relaxed);
 	vcpu->pending.mark_unsure(vector);
 	if (wants(vcpu, CORBEL_EVENT_DROP)) {
 		const rt::PreemptGuard guard;

@@ -5,6 +5,7 @@
 #include "../core/arguments.hh"
 #include "distributor.hh"
 #include "observer.hh"
+#include "stats.hh"
 
 namespace corbel::irq {
 namespace {
@@ -247,6 +248,8 @@ Result<long> request(Distributor *distributor, u32 command, u64 user)
 		return read(distributor, user);
 	if (command == CORBEL_DIST_LEDGER)
 		return ledger(distributor, user);
+	if (command == CORBEL_DIST_STATS)
+		return new_stats(distributor, user);
 	const Request change = change_of(command);
 
 	if (!change)
@@ -275,13 +278,7 @@ int dist_mmap(void *object, corbel_area *area)
 
 void dist_release(void *object)
 {
-	Distributor *distributor = distributor_of(object);
-	Observer *observer = distributor->observer();
-
-	distributor->close();
-	observer->remove_distributor(distributor);
-	Distributor::destroy(distributor);
-	corbel_vm_put(observer->vm());
+	put_distributor(distributor_of(object));
 }
 
 constexpr corbel_file_ops dist_operations{
@@ -289,10 +286,23 @@ constexpr corbel_file_ops dist_operations{
 	.ioctl = dist_ioctl,
 	.mmap = dist_mmap,
 	.poll = nullptr,
+	.read = nullptr,
 	.release = dist_release,
 };
 
 } /* namespace */
+
+void put_distributor(Distributor *distributor)
+{
+	Observer *observer = distributor->observer();
+
+	if (!distributor->put())
+		return;
+	distributor->close();
+	observer->remove_distributor(distributor);
+	Distributor::destroy(distributor);
+	corbel_vm_put(observer->vm());
+}
 
 Result<long> new_distributor(Observer *observer, u64 user, module *module)
 {

@@ -19,6 +19,8 @@
  *
  * DOC: life
  *
+ * A distributor is there for its own descriptor and those of its stats.
+ *
  * The observer lists its distributors under its lock, gives each vCPU a seat when it
  * is there and takes all seats away when the VM ends; from then on deliveries fail and
  * KVM's structures are not touched. Closing the descriptor unbinds eventfds first (no
@@ -91,6 +93,11 @@ public:
 	[[nodiscard]] Observer *observer() const { return observer_; }
 	[[nodiscard]] bool has_ended() const { return ended_.load(Order::acquire); }
 	[[nodiscard]] u32 ids() const { return ids_; }
+	[[nodiscard]] u32 vcpus() const { return vcpus_; }
+	[[nodiscard]] u64 doorbells() const { return rung_.sum(); }
+	/* Descriptors that it is there for; put() says whether that was the last one. */
+	void get() { users_.fetch_add(1, Order::relaxed); }
+	[[nodiscard]] bool put() { return users_.fetch_sub(1, Order::acq_rel) == 1; }
 	/* first .. first + count - 1 are ids, and some. */
 	[[nodiscard]] bool has(u32 first, u32 count) const
 	{
@@ -161,10 +168,15 @@ private:
 	u32 ring_order_{};
 	SubmissionRing ring_{};
 	u64 refused_{};
+
+	rt::Atomic<u32> users_{1};
 };
 
 /* The load hook, in hooks.S. */
 extern "C" void corbel_irq_load_hook(void);
+
+/* Ends one with the last descriptor that it is there for. Task. */
+void put_distributor(Distributor *distributor);
 
 /* For requests.cc: makes one and its descriptor. */
 Result<long> new_distributor(Observer *observer, u64 user, module *module);

@@ -35,6 +35,25 @@ namespace corbel::irq {
 using rt::Error;
 using rt::Result;
 
+/* Sums over vectors and vCPUs; what a stats descriptor reads as, in its order. */
+struct Ledger {
+	u64 posted[CORBEL_IRQ_PATHS];
+	u64 restored;
+	u64 delivered; /* injected, but for the PIC's */
+	u64 coalesced;
+	u64 refused;
+	u64 vanished;
+	u64 pending;
+	u64 extint;
+	u64 vcpus;
+	u64 sampled_vcpus;
+	/* Of vCPUs as a whole. */
+	u64 reinjected;
+	u64 other_modes;
+	/* Of the VM as a whole. */
+	u64 resyncs;
+};
+
 class Observer {
 public:
 	/* For the module. Task. */
@@ -53,6 +72,10 @@ public:
 	Result<void> read_vcpu(corbel_irq_vcpu *out);
 	/* Valid until destroy. */
 	Result<ObservedVcpu *> find(u32 index) const;
+	/* Adds up, for one vCPU and vector or CORBEL_IRQ_ALL_*. */
+	void sum_ledger(u32 of_vcpu, u32 of_vector, Ledger *ledger);
+	/* By its slot, which is one. */
+	Result<void> describe_distributor(corbel_irq_dist_get *out);
 	Result<void> check(corbel_irq_check *check);
 	Result<void> policy(corbel_irq_policy *policy);
 	/* Takes over @ring on success. */

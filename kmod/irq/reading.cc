@@ -6,6 +6,7 @@
 #include "../rt/context.hh"
 #include "delivery.hh"
 #include "observer.hh"
+#include "stats.hh"
 
 namespace corbel::irq {
 namespace {
@@ -51,14 +52,83 @@ void sum_counts(const ObservedVcpu *vcpu, corbel_irq_vcpu *out)
 		out->injected += it.injected.load(Order::relaxed);
 		out->extint += it.extint.load(Order::relaxed);
 		out->coalesced += vcpu->coalesced(static_cast<u8>(vector));
-		out->dropped += it.dropped.load(Order::relaxed);
+		out->dropped += vcpu->dropped(static_cast<u8>(vector));
 		out->restored += it.restored.load(Order::relaxed);
 	}
 	out->reinjected = vcpu->reinjected.load(Order::relaxed);
 	out->nmi = vcpu->other_modes.load(Order::relaxed);
 }
 
+/* @record: the vectors that are pending. */
+void add_vector(const ObservedVcpu *vcpu, u8 vector, const u64 *record, Ledger *ledger)
+{
+	const VectorCounts &it = vcpu->counts[vector];
+	/* In this order: what is the PIC's is counted as injected first. */
+	const u64 extint = it.extint.load(Order::acquire);
+
+	for (unsigned path = 0; path < CORBEL_IRQ_PATHS; path++)
+		ledger->posted[path] += it.accepted[path].load(Order::relaxed);
+	ledger->restored += it.restored.load(Order::relaxed);
+	ledger->delivered += it.injected.load(Order::relaxed) - extint;
+	ledger->coalesced += vcpu->coalesced(vector);
+	ledger->refused += it.refused.load(Order::relaxed);
+	ledger->vanished += vcpu->vanished[vector].load(Order::relaxed);
+	ledger->pending += record[vector / 64] >> (vector % 64) & 1;
+	ledger->extint += extint;
+}
+
 } /* namespace */
+
+void Observer::sum_ledger(u32 of_vcpu, u32 of_vector, Ledger *ledger)
+{
+	const rt::MutexGuard guard(lock_);
+
+	ledger->resyncs = resyncs_.sum();
+	for (u32 i = 0; i < count(); i++) {
+		ObservedVcpu *vcpu = vcpus_[i];
+		u64 record[CORBEL_IRQ_WORDS];
+
+		if (of_vcpu != CORBEL_IRQ_ALL_VCPUS && of_vcpu != i)
+			continue;
+		if (!ended_ && hooked_)
+			follow_posting(vcpu);
+		const bool sampled = vcpu->sampled.load(Order::acquire);
+
+		/* KVM's structures are gone once the VM has ended. */
+		for (unsigned word = 0; word < CORBEL_IRQ_WORDS; word++)
+			record[word] = !sampled ? vcpu->pending.word(word)
+				       : ended_ ? vcpu->last_irr[word]
+						: vcpu->irr()(word);
+		for (u32 vector = 0; vector < CORBEL_IRQ_VECTORS; vector++) {
+			if (of_vector == CORBEL_IRQ_ALL_VECTORS || of_vector == vector)
+				add_vector(vcpu, static_cast<u8>(vector), record, ledger);
+		}
+		ledger->vcpus++;
+		ledger->sampled_vcpus += sampled;
+		ledger->reinjected += vcpu->reinjected.load(Order::relaxed);
+		ledger->other_modes += vcpu->other_modes.load(Order::relaxed);
+		corbel_reschedule();
+	}
+}
+
+Result<void> Observer::describe_distributor(corbel_irq_dist_get *out)
+{
+	/* It cannot be freed before it has left the list, which takes the lock. */
+	const rt::MutexGuard guard(lock_);
+	const u32 slot = rt::bounded_index(out->slot, CORBEL_DIST_MAX);
+	Distributor *distributor = distributors_[slot].load(Order::relaxed);
+
+	if (!distributor)
+		return Error::not_found;
+	*out = {};
+	out->size = sizeof(*out);
+	out->slot = slot;
+	out->ids = distributor->ids();
+	out->vcpus = distributor->vcpus();
+	out->doorbells = distributor->doorbells();
+	out->counts = sum_of_counts(distributor);
+	return {};
+}
 
 void Observer::describe(corbel_irq_info *info)
 {

@@ -6,6 +6,7 @@
 
 #include "../core/arguments.hh"
 #include "observer.hh"
+#include "stats.hh"
 
 namespace corbel::irq {
 namespace {
@@ -52,6 +53,7 @@ constexpr corbel_file_ops ring_operations{
 	.ioctl = nullptr,
 	.mmap = ring_mmap,
 	.poll = ring_poll,
+	.read = nullptr,
 	.release = ring_release,
 };
 
@@ -92,7 +94,7 @@ Result<long> vectors(Observer *observer, u64 user)
 		out.injected = of.injected.load(Order::relaxed);
 		out.extint = of.extint.load(Order::relaxed);
 		out.coalesced = vcpu->coalesced(static_cast<u8>(i));
-		out.dropped = of.dropped.load(Order::relaxed);
+		out.dropped = vcpu->dropped(static_cast<u8>(i));
 		out.restored = of.restored.load(Order::relaxed);
 		out.latency_sum = of.latency_sum.load(Order::relaxed);
 		out.latency_max = of.latency_max.load(Order::relaxed);
@@ -201,6 +203,17 @@ Result<long> ring(Observer *observer, u64 user)
 	return fd;
 }
 
+Result<long> dist_get(Observer *observer, u64 user)
+{
+	auto request = CORBEL_TRY(read_arguments<corbel_irq_dist_get>(user));
+
+	if (request.pad || request.slot >= CORBEL_DIST_MAX)
+		return Error::invalid;
+	CORBEL_TRY(observer->describe_distributor(&request));
+	CORBEL_TRY(write_arguments(user, request));
+	return 0;
+}
+
 Result<long> request(Observer *observer, u32 command, u64 user)
 {
 	switch (command) {
@@ -218,6 +231,10 @@ Result<long> request(Observer *observer, u32 command, u64 user)
 		return policy(observer, user);
 	case CORBEL_IRQ_RING:
 		return ring(observer, user);
+	case CORBEL_IRQ_STATS:
+		return new_stats(observer, user);
+	case CORBEL_IRQ_DIST_GET:
+		return dist_get(observer, user);
 	case CORBEL_IRQ_DIST_NEW:
 		return new_distributor(observer, user, self);
 	default:
@@ -247,6 +264,7 @@ constexpr corbel_file_ops irq_operations{
 	.ioctl = irq_ioctl,
 	.mmap = irq_mmap,
 	.poll = nullptr,
+	.read = nullptr,
 	.release = irq_release,
 };
 
@@ -293,6 +311,7 @@ int corbel_irq_start(struct module *module)
 	using namespace corbel::irq;
 
 	self = module;
+	init_stats(module);
 	feature.module = module;
 	const Result<void> ready = Observer::init_all();
 

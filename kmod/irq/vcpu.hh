@@ -47,7 +47,7 @@ private:
  */
 struct VectorCounts {
 	rt::Atomic<u64> accepted[CORBEL_IRQ_PATHS];
-	rt::Atomic<u64> dropped;
+	rt::Atomic<u64> refused; /* by a disabled local APIC */
 	rt::Atomic<u64> restored;
 	rt::Atomic<u64> injected;
 	rt::Atomic<u64> extint; /* of these, the PIC's */
@@ -94,6 +94,11 @@ struct alignas(64) ObservedVcpu {
 	VectorCounts counts[CORBEL_IRQ_VECTORS];
 	/* Written by the vCPU's thread alone. */
 	rt::Atomic<u32> latency[CORBEL_IRQ_VECTORS][CORBEL_IRQ_HIST_BUCKETS];
+	/*
+	 * Dropped, but not by the local APIC: pending when KVM_SET_LAPIC or a reset took
+	 * it away. Apart from the other counts, whose size the hot path multiplies by.
+	 */
+	rt::Atomic<u64> vanished[CORBEL_IRQ_VECTORS];
 
 	[[nodiscard, gnu::always_inline]] Irr irr() const { return Irr(registers); }
 	/* How many vectors wait. Any context. */
@@ -106,6 +111,17 @@ struct alignas(64) ObservedVcpu {
 			count += static_cast<u32>(
 				__builtin_popcountll(known ? pending.word(i) : irr()(i)));
 		return count;
+	}
+	/* Refused, or vanished. */
+	[[nodiscard]] u64 dropped(u8 vector) const
+	{
+		return counts[vector].refused.load(Order::relaxed) +
+		       vanished[vector].load(Order::relaxed);
+	}
+	/* Is it in the record? */
+	[[nodiscard]] bool is_pending(u8 vector) const
+	{
+		return pending.word(vector / 64) >> (vector % 64) & 1;
 	}
 	/*
 	 * Deliveries of @vector that met it pending: what is left when all else is
@@ -122,8 +138,7 @@ struct alignas(64) ObservedVcpu {
 		for (const rt::Atomic<u64> &path : of.accepted)
 			came += path.load(Order::relaxed);
 		const u64 gone = of.injected.load(Order::relaxed) - of.extint.load(Order::relaxed) +
-				 of.dropped.load(Order::relaxed) +
-				 (pending.word(vector / 64) >> (vector % 64) & 1);
+				 dropped(vector) + is_pending(vector);
 
 		return came > gone ? came - gone : 0;
 	}

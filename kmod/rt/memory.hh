@@ -21,13 +21,17 @@ enum class Context : bool { atomic = false, task = true };
 template <typename T>
 class [[nodiscard]] Box {
 public:
-	static Result<Box> make(Context context)
+	template <typename... Arguments>
+	static Result<Box> make(Context context, Arguments... arguments)
 	{
 		void *memory = corbel_alloc(sizeof(T), context == Context::task);
 
 		if (!memory)
 			return Error::no_memory;
-		return Box(::new (memory) T);
+		if constexpr (sizeof...(arguments) == 0)
+			return Box(::new (memory) T);
+		else
+			return Box(::new (memory) T(arguments...));
 	}
 
 	Box(Box &&other) noexcept : object_(other.release()) {}

@@ -3,6 +3,7 @@
  * shim.c - the services of shim.h on Linux 6.1.
  */
 #include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
@@ -342,6 +343,19 @@ static __poll_t corbel_file_poll(struct file *file, poll_table *table)
 	return mask;
 }
 
+static ssize_t corbel_file_read(struct file *file, char __user *user, size_t bytes, loff_t *offset)
+{
+	struct corbel_file *it = file->private_data;
+	ssize_t got;
+
+	if (*offset < 0)
+		return -EINVAL;
+	got = it->ops->read(it->object, (u64)(uintptr_t)user, bytes, *offset);
+	if (got > 0)
+		*offset += got;
+	return got;
+}
+
 static int corbel_file_release(struct inode *inode, struct file *file)
 {
 	struct corbel_file *it = file->private_data;
@@ -364,6 +378,35 @@ static const struct file_operations corbel_file_operations = {
 	.llseek = noop_llseek,
 };
 
+static const struct file_operations corbel_readable_operations = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = corbel_file_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = corbel_file_mmap,
+	.poll = corbel_file_poll,
+	.read = corbel_file_read,
+	.release = corbel_file_release,
+	.llseek = noop_llseek,
+};
+
+/* As anon_inode_getfd(), which offers no pread(2). */
+static int corbel_readable_getfd(const char *name, struct corbel_file *it)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile(name, &corbel_readable_operations, it, O_RDONLY);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	file->f_mode |= FMODE_PREAD;
+	fd_install(fd, file);
+	return fd;
+}
+
 int corbel_file_new(const struct corbel_file_ops *ops, void *object, struct module *module)
 {
 	struct corbel_file *it = kzalloc(sizeof(*it), GFP_KERNEL_ACCOUNT);
@@ -378,7 +421,10 @@ int corbel_file_new(const struct corbel_file_ops *ops, void *object, struct modu
 	it->ops = ops;
 	it->object = object;
 	it->module = module;
-	fd = anon_inode_getfd(ops->name, &corbel_file_operations, it, O_RDWR | O_CLOEXEC);
+	if (ops->read)
+		fd = corbel_readable_getfd(ops->name, it);
+	else
+		fd = anon_inode_getfd(ops->name, &corbel_file_operations, it, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		module_put(module);
 		kfree(it);

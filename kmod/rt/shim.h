@@ -163,6 +163,12 @@ struct corbel_file_ops {
 	long (*ioctl)(void *object, u32 command, u64 argument);
 	int (*mmap)(void *object, struct corbel_area *area);
 	u32 (*poll)(void *object, struct corbel_poll *poll);
+	/*
+	 * Up to @bytes from @offset of the file to @user: how many, 0 past the end, or a
+	 * negated errno. Of a descriptor with this, read(2) goes on where the last one
+	 * ended, pread(2) goes anywhere, and it is not open for writing.
+	 */
+	s64 (*read)(void *object, u64 user, u64 bytes, u64 offset);
 	void (*release)(void *object);
 };
 #define CORBEL_POLL_IN 1U

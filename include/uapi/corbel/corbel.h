@@ -11,7 +11,9 @@
  *    |- CORBEL_VM_OPEN           -> VM fd      the same attachment, by id
  *         |- CORBEL_VM_IRQ       -> IRQ fd     see <corbel/irq.h>
  *              |- CORBEL_IRQ_RING -> ring fd   see <corbel/ring.h>
+ *              |- CORBEL_IRQ_STATS -> stats fd see <corbel/stats.h>
  *              |- CORBEL_IRQ_DIST_NEW -> distributor fd   see <corbel/dist.h>
+ *                   |- CORBEL_DIST_STATS -> stats fd
  *
  * An attachment is shared: attaching to a VM that is attached already gives one
  * more descriptor of the same object. It ends when its last descriptor is
@@ -46,7 +48,7 @@
  * additions; a tool may be older than the module, never newer.
  */
 #define CORBEL_ABI_MAJOR 1
-#define CORBEL_ABI_MINOR 1
+#define CORBEL_ABI_MINOR 2
 
 #define CORBEL_IOC_MAGIC 0xCB
 

@@ -40,13 +40,14 @@
  * CORBEL_DIST_MAP them with CORBEL_DIST_RESTORE. Eventfds, doorbells and the ring
  * are the owner's to make again.
  *
- * After the VM has ended READ, LEDGER, INFO and the mappings answer as before; all
- * else answers ESTALE.
+ * After the VM has ended READ, LEDGER, INFO, STATS and the mappings answer as before;
+ * all else answers ESTALE.
  */
 #ifndef _UAPI_CORBEL_DIST_H
 #define _UAPI_CORBEL_DIST_H
 
 #include <corbel/corbel.h>
+#include <corbel/stats.h>
 
 #define CORBEL_DIST_MAX_IDS 65536
 /* Distributors that one VM can have. */
@@ -402,8 +403,48 @@ struct corbel_dist_kick {
 	__u32 flags;
 };
 
+/**
+ * struct corbel_dist_stats - the ledger of all ids as self-describing counts
+ * @size: sizeof(struct corbel_dist_stats)
+ * @flags: 0
+ *
+ * Returns a stats fd, see <corbel/stats.h>, with the sums of struct corbel_dist_counts:
+ * posted (its @raised), restored, delivered, coalesced, dropped, pending; and ids and
+ * doorbells, as in struct corbel_dist_info. Like a mapping of it, the stats fd keeps
+ * the distributor, which ends with the last of them. Errors: ENOMEM, EMFILE.
+ */
+struct corbel_dist_stats {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * struct corbel_irq_dist_get - a distributor of the VM, seen by who did not make it
+ * @size: sizeof(struct corbel_irq_dist_get)
+ * @flags: 0
+ * @slot: in: 0 .. CORBEL_DIST_MAX - 1, else EINVAL; ENOENT if there is none
+ * @ids: out: number of virtual interrupts
+ * @vcpus: out: vCPUs it can serve
+ * @pad: 0
+ * @doorbells: out: how often a doorbell was rung
+ * @counts: out: of all ids together. It balances if nothing was raised meanwhile.
+ *
+ * A distributor keeps its slot for as long as it is there.
+ */
+struct corbel_irq_dist_get {
+	__u32 size;
+	__u32 flags;
+	__u32 slot;
+	__u32 ids;
+	__u32 vcpus;
+	__u32 pad;
+	__u64 doorbells;
+	struct corbel_dist_counts counts;
+};
+
 /* On an IRQ fd */
 #define CORBEL_IRQ_DIST_NEW _IOWR(CORBEL_IOC_MAGIC, 0x50, struct corbel_irq_dist)
+#define CORBEL_IRQ_DIST_GET _IOWR(CORBEL_IOC_MAGIC, 0x5e, struct corbel_irq_dist_get)
 
 /* On a distributor fd */
 #define CORBEL_DIST_INFO _IOWR(CORBEL_IOC_MAGIC, 0x51, struct corbel_dist_info)
@@ -418,5 +459,6 @@ struct corbel_dist_kick {
 #define CORBEL_DIST_RESET _IOWR(CORBEL_IOC_MAGIC, 0x5a, struct corbel_dist_reset)
 #define CORBEL_DIST_RING _IOWR(CORBEL_IOC_MAGIC, 0x5b, struct corbel_dist_ring)
 #define CORBEL_DIST_KICK _IOWR(CORBEL_IOC_MAGIC, 0x5c, struct corbel_dist_kick)
+#define CORBEL_DIST_STATS _IOWR(CORBEL_IOC_MAGIC, 0x5d, struct corbel_dist_stats)
 
 #endif /* _UAPI_CORBEL_DIST_H */

@@ -24,6 +24,7 @@
 
 #include <corbel/corbel.h>
 #include <corbel/ring.h>
+#include <corbel/stats.h>
 
 #define CORBEL_IRQ_VECTORS 256
 #define CORBEL_IRQ_WORDS 4 /* of 64 bits, vector v is bit v % 64 of word v / 64 */
@@ -335,6 +336,47 @@ struct corbel_irq_policy {
 	__u64 avoidable;
 };
 
+/* corbel_irq_stats.vcpu: all vCPUs together, those to come included */
+#define CORBEL_IRQ_ALL_VCPUS 0xffffffffU
+
+/**
+ * struct corbel_irq_stats - the ledger as self-describing counts
+ * @size: sizeof(struct corbel_irq_stats)
+ * @flags: 0
+ * @vcpu: in: vCPU index, ENOENT if it is not observed; or CORBEL_IRQ_ALL_VCPUS
+ * @vector: in: vector, or CORBEL_IRQ_ALL_VECTORS
+ *
+ * Returns a stats fd, see <corbel/stats.h>, with
+ *
+ *   posted_device, posted_ipi, posted_local	accepted, by path
+ *   restored		appeared in the IRR without a delivery
+ *   delivered		injected, but for extint
+ *   coalesced		met the vector pending
+ *   dropped_refused	the local APIC was disabled
+ *   dropped_vanished	was pending when KVM_SET_LAPIC or an APIC reset took it away
+ *   pending		vectors that wait now
+ *   extint		the PIC's, which are of no vector's ledger
+ *   vcpus		that are counted here
+ *   sampled_vcpus	of these, CORBEL_IRQ_SAMPLED ones: their coalesced is not known,
+ *			and the ledger does not balance with them in it
+ *
+ * and for all vectors also
+ *
+ *   reinjected, other_modes	as @reinjected and @nmi of struct corbel_irq_vcpu
+ *
+ * and for all vectors of all vCPUs also
+ *
+ *   resyncs		as in struct corbel_irq_info
+ *
+ * Errors: EINVAL (a vector there is not), ENOENT, ENOMEM, EMFILE.
+ */
+struct corbel_irq_stats {
+	__u32 size;
+	__u32 flags;
+	__u32 vcpu;
+	__u32 vector;
+};
+
 #define CORBEL_IRQ_INFO _IOWR(CORBEL_IOC_MAGIC, 0x40, struct corbel_irq_info)
 #define CORBEL_IRQ_VCPU _IOWR(CORBEL_IOC_MAGIC, 0x41, struct corbel_irq_vcpu)
 #define CORBEL_IRQ_VECTORS_GET _IOWR(CORBEL_IOC_MAGIC, 0x42, struct corbel_irq_vectors)
@@ -342,5 +384,7 @@ struct corbel_irq_policy {
 #define CORBEL_IRQ_CHECK _IOWR(CORBEL_IOC_MAGIC, 0x44, struct corbel_irq_check)
 #define CORBEL_IRQ_RING _IOWR(CORBEL_IOC_MAGIC, 0x45, struct corbel_irq_ring)
 #define CORBEL_IRQ_POLICY _IOWR(CORBEL_IOC_MAGIC, 0x46, struct corbel_irq_policy)
+/* 0x47 is taken. */
+#define CORBEL_IRQ_STATS _IOWR(CORBEL_IOC_MAGIC, 0x48, struct corbel_irq_stats)
 
 #endif /* _UAPI_CORBEL_IRQ_H */
