@@ -304,6 +304,9 @@ void refuse_values()
 		CHECK_EQ(request(irq, CORBEL_IRQ_VCPU, one), -ENOENT, "vCPU {}", vcpu);
 		CHECK_EQ(request(irq, CORBEL_IRQ_HIST, hist), -ENOENT, "vCPU {}", vcpu);
 		CHECK_EQ(request(irq, CORBEL_IRQ_VECTORS_GET, vectors), -ENOENT, "vCPU {}", vcpu);
+		corbel_irq_stats stats = {.vcpu = vcpu, .vector = CORBEL_IRQ_ALL_VECTORS};
+		if (vcpu != CORBEL_IRQ_ALL_VCPUS)
+			CHECK_EQ(request(irq, CORBEL_IRQ_STATS, stats), -ENOENT, "vCPU {}", vcpu);
 	}
 	for (__u32 vector : {256u, 257u, 0x7fffffffu, ~0u - 1}) {
 		corbel_irq_hist hist = {};
@@ -311,6 +314,8 @@ void refuse_values()
 		int result = request(irq, CORBEL_IRQ_HIST, hist);
 		CHECK(result == -EINVAL || result == -ENOENT, "vector {} answers {}", vector,
 		      error_name(result));
+		corbel_irq_stats stats = {.vcpu = 0, .vector = vector};
+		CHECK_EQ(request(irq, CORBEL_IRQ_STATS, stats), -EINVAL, "vector {}", vector);
 	}
 	for (__u32 count : {0u, 1u, 255u, 257u, ~0u}) {
 		corbel_irq_vectors vectors = {};
@@ -437,6 +442,14 @@ void refuse_distributor_values()
 
 		CHECK_EQ(request(dist, CORBEL_DIST_RING, ring), -EINVAL, "order {}", order);
 	}
+	for (__u32 slot : {0u + CORBEL_DIST_MAX, 64u, 0x80000000u, ~0u}) {
+		corbel_irq_dist_get get = {.slot = slot};
+
+		CHECK_EQ(request(fds.irq.get(), CORBEL_IRQ_DIST_GET, get), -EINVAL, "slot {}",
+			 slot);
+	}
+	corbel_irq_dist_get nobody = {.slot = CORBEL_DIST_MAX - 1};
+	CHECK_EQ(request(fds.irq.get(), CORBEL_IRQ_DIST_GET, nobody), -ENOENT, "an empty slot");
 	corbel_dist_kick kick = {};
 	CHECK_EQ(request(dist, CORBEL_DIST_KICK, kick), -ENOENT, "without a ring");
 	CHECK(take_footprint(fds) == before, "a wrong value changed something");
@@ -517,6 +530,7 @@ void refuse_mappings()
 		 CORBEL_DIST_RING_OFFSET, false},
 		{"device", fds.device.get(), page, PROT_READ, MAP_SHARED, 0, false},
 		{"VM fd", fds.attachment.get(), page, PROT_READ, MAP_SHARED, 0, false},
+		{"stats fd", fds.stats.get(), page, PROT_READ, MAP_SHARED, 0, false},
 	};
 
 	for (const auto &one : tries) {
@@ -565,12 +579,38 @@ void refuse_file_calls()
 		auto kind = static_cast<fd_kind>(k);
 		int fd = fds.get(kind);
 
-		CHECK(read(fd, &byte, 1) < 0, "read of {}", kind_name(kind));
 		CHECK(write(fd, &byte, 1) < 0, "write to {}", kind_name(kind));
-		CHECK(pread(fd, &byte, 1, 0) < 0, "pread of {}", kind_name(kind));
+		if (kind != fd_kind::stats) {
+			CHECK(read(fd, &byte, 1) < 0, "read of {}", kind_name(kind));
+			CHECK(pread(fd, &byte, 1, 0) < 0, "pread of {}", kind_name(kind));
+		}
 		CHECK(lseek(fd, 1, SEEK_SET) <= 0, "lseek of {}", kind_name(kind));
 		CHECK(ftruncate(fd, 0) < 0, "ftruncate of {}", kind_name(kind));
 	}
+}
+
+/* What can be read, into memory that is not there or not writable, from anywhere. */
+void refuse_reads()
+{
+	ensure_corbel();
+	fd_set_of_vm fds;
+	const int fd = fds.stats.get();
+	guarded_page guarded;
+	char bytes[64];
+
+	guarded.make_read_only();
+	for (uintptr_t bad : {uintptr_t{0}, uintptr_t{8}, uintptr_t{0xffff888000000000},
+			      reinterpret_cast<uintptr_t>(guarded.end()),
+			      reinterpret_cast<uintptr_t>(guarded.end() - 16)})
+		for (off_t offset : {0, 20, 60, 80, 1024})
+			CHECK(pread(fd, reinterpret_cast<void *>(bad), 64, offset) < 0 &&
+				      errno == EFAULT,
+			      "64 bytes from {} to {:#x}: {}", offset, bad, error_name(errno));
+	CHECK(pread(fd, bytes, sizeof(bytes), -1) < 0 && errno == EINVAL, "before the start");
+	for (off_t offset : {off_t{1} << 20, off_t{1} << 40, INT64_MAX - 4096, INT64_MAX - 64})
+		CHECK_EQ(pread(fd, bytes, sizeof(bytes), offset), 0, "far past the end");
+	CHECK_EQ(pread(fd, bytes, 0, 0), 0, "nothing");
+	CHECK_EQ(read(fd, bytes, sizeof(bytes)), 64, "read goes on where the last one ended");
 }
 
 constexpr test_case cases[] = {
@@ -588,6 +628,7 @@ constexpr test_case cases[] = {
 	{"mappings that are not offered", refuse_mappings},
 	{"mappings changed later", refuse_changed_mappings},
 	{"read, write, seek, truncate", refuse_file_calls},
+	{"reading to bad places", refuse_reads},
 };
 
 } // namespace

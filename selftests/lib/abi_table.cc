@@ -129,6 +129,11 @@ void fill_doorbell(void *argument, fd_set_of_vm &fds)
 	as<corbel_dist_doorbell>(argument).fd = fds.eventfd.get();
 }
 
+void fill_stats(void *argument, fd_set_of_vm &)
+{
+	as<corbel_irq_stats>(argument).vector = CORBEL_IRQ_ALL_VECTORS;
+}
+
 /* There can be one, so a device of its own for each try. */
 void fill_dist_ring(void *argument, fd_set_of_vm &fds)
 {
@@ -285,6 +290,24 @@ const std::vector<abi_entry> &entries()
 		 true,
 		 false,
 		 fill_ring},
+		{"CORBEL_IRQ_STATS",
+		 fd_kind::irq,
+		 CORBEL_IRQ_STATS,
+		 0,
+		 {},
+		 {},
+		 true,
+		 false,
+		 fill_stats},
+		{"CORBEL_IRQ_DIST_GET",
+		 fd_kind::irq,
+		 CORBEL_IRQ_DIST_GET,
+		 0,
+		 {RANGE(corbel_irq_dist_get, pad)},
+		 {},
+		 false,
+		 true,
+		 fill_nothing},
 		{"CORBEL_IRQ_DIST_NEW",
 		 fd_kind::irq,
 		 CORBEL_IRQ_DIST_NEW,
@@ -402,6 +425,15 @@ const std::vector<abi_entry> &entries()
 		 false,
 		 false,
 		 fill_kick},
+		{"CORBEL_DIST_STATS",
+		 fd_kind::dist,
+		 CORBEL_DIST_STATS,
+		 0,
+		 {},
+		 {},
+		 true,
+		 false,
+		 fill_nothing},
 	};
 	return all;
 }
@@ -410,8 +442,8 @@ const std::vector<abi_entry> &entries()
 
 const char *kind_name(fd_kind kind)
 {
-	constexpr const char *names[] = {"/dev/corbel", "VM fd", "IRQ fd", "ring fd",
-					 "distributor fd"};
+	constexpr const char *names[] = {"/dev/corbel", "VM fd",	  "IRQ fd",
+					 "ring fd",	"distributor fd", "stats fd"};
 
 	return names[static_cast<unsigned>(kind)];
 }
@@ -427,6 +459,10 @@ fd_set_of_vm::fd_set_of_vm()
 	ring.reset(result);
 	for (unsigned id = 0; id < dist_ids; id++)
 		entries[id].id = ids[id] = id;
+	corbel_irq_stats of_vm = {.vcpu = CORBEL_IRQ_ALL_VCPUS, .vector = CORBEL_IRQ_ALL_VECTORS};
+	result = request(irq.get(), CORBEL_IRQ_STATS, of_vm);
+	CHECK(result >= 0, "CORBEL_IRQ_STATS answers {}", error_name(result));
+	stats.reset(result);
 	spare = open_distributor();
 	make_distributor();
 }
@@ -451,8 +487,10 @@ int fd_set_of_vm::get(fd_kind kind) const
 		return irq.get();
 	case fd_kind::ring:
 		return ring.get();
-	default:
+	case fd_kind::dist:
 		return dist.get();
+	default:
+		return stats.get();
 	}
 }
 

@@ -16,8 +16,8 @@
 
 namespace corbel::selftest {
 
-enum class fd_kind { device, vm, irq, ring, dist };
-inline constexpr unsigned nr_fd_kinds = 5;
+enum class fd_kind { device, vm, irq, ring, dist, stats };
+inline constexpr unsigned nr_fd_kinds = 6;
 const char *kind_name(fd_kind kind);
 
 /* One descriptor of each kind, all of one attached VM with a vCPU. */
@@ -31,6 +31,7 @@ struct fd_set_of_vm {
 	unique_fd irq = open_irq(attachment.get());
 	unique_fd ring;
 	unique_fd dist;
+	unique_fd stats;
 	/* Keeps the hook of distributors in place while the other is made anew. */
 	unique_fd spare;
 	std::vector<corbel_irq_vector> vectors{CORBEL_IRQ_VECTORS};

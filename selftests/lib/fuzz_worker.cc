@@ -161,6 +161,15 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		set(offsetof(corbel_irq_hist, vector),
 		    chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
 		break;
+	case CORBEL_IRQ_STATS:
+		set(offsetof(corbel_irq_stats, vcpu),
+		    chance(50) ? CORBEL_IRQ_ALL_VCPUS : static_cast<__u32>(draw(3)));
+		set(offsetof(corbel_irq_stats, vector),
+		    chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
+		break;
+	case CORBEL_IRQ_DIST_GET:
+		set(offsetof(corbel_irq_dist_get, slot), static_cast<__u32>(draw(CORBEL_DIST_MAX)));
+		break;
 	case CORBEL_IRQ_CHECK:
 		set(offsetof(corbel_irq_check, flags), static_cast<__u32>(draw(3)));
 		break;
@@ -351,6 +360,8 @@ void fuzz_worker::do_ioctl()
 		fd_kind kind = entry.command == CORBEL_VM_IRQ	      ? fd_kind::irq
 			       : entry.command == CORBEL_IRQ_RING     ? fd_kind::ring
 			       : entry.command == CORBEL_IRQ_DIST_NEW ? fd_kind::dist
+			       : entry.command == CORBEL_IRQ_STATS    ? fd_kind::stats
+			       : entry.command == CORBEL_DIST_STATS   ? fd_kind::stats
 								      : fd_kind::vm;
 		add(kind, result);
 	}
@@ -509,16 +520,20 @@ void fuzz_worker::change_vms()
 
 void fuzz_worker::do_file_call()
 {
-	int fd = pick_any_fd();
+	object *stats = chance(30) ? pick(fd_kind::stats) : nullptr;
+	int fd = stats ? stats->fd.get() : pick_any_fd();
 	pollfd entry = {fd, static_cast<short>(random()), 0};
 	char bytes[64];
 	[[maybe_unused]] ssize_t length;
 
 	if (fd < 0)
 		return;
-	switch (draw(5)) {
+	switch (draw(6)) {
 	case 0:
 		length = read(fd, bytes, sizeof(bytes));
+		break;
+	case 3:
+		length = pread(fd, answers, draw(4096), static_cast<off_t>(draw(2048)));
 		break;
 	case 1:
 		length = write(fd, bytes, sizeof(bytes));
