@@ -8,6 +8,7 @@
 #pragma once
 
 #include <corbel/corbel.h>
+#include <corbel/dist.h>
 #include <corbel/irq.h>
 
 #include <sys/ioctl.h>
@@ -58,6 +59,20 @@ CORBEL_REQUEST(irq_hist, CORBEL_IRQ_HIST, corbel_irq_hist);
 CORBEL_REQUEST(irq_check, CORBEL_IRQ_CHECK, corbel_irq_check);
 CORBEL_REQUEST(irq_policy, CORBEL_IRQ_POLICY, corbel_irq_policy);
 CORBEL_REQUEST(irq_ring, CORBEL_IRQ_RING, corbel_irq_ring);
+CORBEL_REQUEST(irq_stats, CORBEL_IRQ_STATS, corbel_irq_stats);
+CORBEL_REQUEST(irq_dist_new, CORBEL_IRQ_DIST_NEW, corbel_irq_dist);
+CORBEL_REQUEST(irq_dist_get, CORBEL_IRQ_DIST_GET, corbel_irq_dist_get);
+
+/* On a distributor fd */
+CORBEL_REQUEST(dist_info, CORBEL_DIST_INFO, corbel_dist_info);
+CORBEL_REQUEST(dist_map, CORBEL_DIST_MAP, corbel_dist_map);
+CORBEL_REQUEST(dist_read, CORBEL_DIST_READ, corbel_dist_read);
+CORBEL_REQUEST(dist_raise, CORBEL_DIST_RAISE, corbel_dist_raise);
+CORBEL_REQUEST(dist_mask, CORBEL_DIST_MASK, corbel_dist_mask);
+CORBEL_REQUEST(dist_doorbell, CORBEL_DIST_DOORBELL, corbel_dist_doorbell);
+CORBEL_REQUEST(dist_ledger, CORBEL_DIST_LEDGER, corbel_dist_ledger);
+CORBEL_REQUEST(dist_reset, CORBEL_DIST_RESET, corbel_dist_reset);
+CORBEL_REQUEST(dist_stats, CORBEL_DIST_STATS, corbel_dist_stats);
 
 #undef CORBEL_REQUEST
 

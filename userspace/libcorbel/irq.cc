@@ -148,6 +148,71 @@ Result<corbel_irq_policy> Irq::set_policy(corbel_irq_policy wanted) const
 	}
 }
 
+Result<Stats> Irq::stats(std::uint32_t vcpu, std::uint32_t vector) const
+{
+	corbel_irq_stats stats{};
+
+	stats.vcpu = vcpu;
+	stats.vector = vector;
+	int ret = call(fd_.get(), request::irq_stats, stats);
+	if (ret < 0)
+		return read_failure("its ledger", -ret);
+	return Stats::open(ScopedFd(ret));
+}
+
+Result<Distributor> Irq::new_distributor(std::uint32_t ids, std::uint32_t vcpus) const
+{
+	corbel_irq_dist dist{};
+
+	dist.ids = ids;
+	dist.vcpus = vcpus;
+	int ret = call(fd_.get(), request::irq_dist_new, dist);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return Distributor::over(ScopedFd(ret), ids, vcpus);
+	case EOPNOTSUPP:
+		return failure(EOPNOTSUPP,
+			       "A distributor cannot be made because a hook is missing: "
+			       "`corbel doctor` says which.");
+	case EBUSY:
+		return failure(EBUSY,
+			       fmt::format("A distributor cannot be made: the virtual machine "
+					   "has {} already, or another program has hooked "
+					   "kvm_arch_vcpu_load() (a BPF program, or a "
+					   "tracer). End one of these first.",
+					   CORBEL_DIST_MAX));
+	case ESTALE:
+		return failure(ESTALE, "The virtual machine has ended, so there is nobody to give "
+				       "interrupts to.");
+	case ENOMEM:
+		return failure(ENOMEM,
+			       fmt::format("There is not enough memory for a distributor of "
+					   "{} ids and {} vCPUs.",
+					   ids, vcpus));
+	default:
+		return failure(-ret, fmt::format("A distributor cannot be made: {}.",
+						 describe_errno(-ret)));
+	}
+}
+
+Result<std::vector<corbel_irq_dist_get>> Irq::distributors() const
+{
+	std::vector<corbel_irq_dist_get> all;
+
+	for (std::uint32_t slot = 0; slot < CORBEL_DIST_MAX; slot++) {
+		corbel_irq_dist_get get{};
+
+		get.slot = slot;
+		int ret = call(fd_.get(), request::irq_dist_get, get);
+		if (ret == -ENOENT)
+			continue;
+		if (ret < 0)
+			return read_failure("its distributors", -ret);
+		all.push_back(get);
+	}
+	return all;
+}
+
 Result<Ring> Irq::ring(std::uint32_t order, std::uint32_t events) const
 {
 	corbel_irq_ring ring{};

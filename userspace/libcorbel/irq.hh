@@ -6,10 +6,12 @@
  */
 #pragma once
 
+#include <libcorbel/distributor.hh>
 #include <libcorbel/error.hh>
 #include <libcorbel/mapping.hh>
 #include <libcorbel/ring.hh>
 #include <libcorbel/scoped_fd.hh>
+#include <libcorbel/stats.hh>
 
 #include <corbel/irq.h>
 
@@ -55,6 +57,15 @@ public:
 	[[nodiscard]] Result<corbel_irq_policy> policy() const;
 	/* Puts @wanted in force; what is then in force. */
 	[[nodiscard]] Result<corbel_irq_policy> set_policy(corbel_irq_policy wanted) const;
+
+	/* Of one or CORBEL_IRQ_ALL_VCPUS, of one or CORBEL_IRQ_ALL_VECTORS. */
+	[[nodiscard]] Result<Stats> stats(std::uint32_t vcpu = CORBEL_IRQ_ALL_VCPUS,
+					  std::uint32_t vector = CORBEL_IRQ_ALL_VECTORS) const;
+
+	[[nodiscard]] Result<Distributor> new_distributor(std::uint32_t ids,
+							  std::uint32_t vcpus) const;
+	/* Those that the VM has, whoever made them. */
+	[[nodiscard]] Result<std::vector<corbel_irq_dist_get>> distributors() const;
 
 	[[nodiscard]] Result<Ring> ring(std::uint32_t order, std::uint32_t events) const;
 
