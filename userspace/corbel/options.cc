@@ -54,6 +54,12 @@ void OptionSet::text(const char *name, std::string &value, const char *type,
 		});
 }
 
+void OptionSet::texts(const char *name, std::vector<std::string> &values, const char *type,
+		      const char *help)
+{
+	app_.add_option(name, values, help)->type_name(type)->allow_extra_args(false);
+}
+
 void OptionSet::choice(const char *name, std::string &value, std::vector<std::string> words,
 		       const char *type, const char *help)
 {

@@ -30,6 +30,9 @@ public:
 	void flag(const char *name, bool &value, const char *help);
 	void text(const char *name, std::string &value, const char *type, const std::string &help,
 		  const Check &check = nullptr);
+	/* May be given several times. */
+	void texts(const char *name, std::vector<std::string> &values, const char *type,
+		   const char *help);
 	void choice(const char *name, std::string &value, std::vector<std::string> words,
 		    const char *type, const char *help);
 	void number(const char *name, std::uint32_t &value, std::uint32_t least, std::uint32_t most,

@@ -14,6 +14,8 @@ namespace {
 constexpr std::array words{"inherit", "off", "resident-first", "least-pending"};
 static_assert(words.size() == CORBEL_IRQ_POLICY_MAX + 1);
 
+} /* namespace */
+
 Result<std::uint8_t> vector_of(const std::string &text)
 {
 	char *end = nullptr;
@@ -25,8 +27,6 @@ Result<std::uint8_t> vector_of(const std::string &text)
 						   text));
 	return static_cast<std::uint8_t>(number);
 }
-
-} /* namespace */
 
 const char *name_of_policy(std::uint32_t policy)
 {

@@ -14,6 +14,9 @@
 
 namespace corbel::cli {
 
+/* "0x50", "80". */
+[[nodiscard]] Result<std::uint8_t> vector_of(const std::string &text);
+
 /* "inherit", "off", "resident-first", "least-pending". */
 [[nodiscard]] const char *name_of_policy(std::uint32_t policy);
 [[nodiscard]] Result<std::uint8_t> policy_of(std::string_view word);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -71,12 +70,20 @@ Result<Waiter> Waiter::make(bool keys)
 
 Wakeup Waiter::wait_until(Clock::time_point moment, int watched)
 {
+	return wait_until(moment, std::span<const int>(&watched, 1));
+}
+
+Wakeup Waiter::wait_until(Clock::time_point moment, std::span<const int> watched)
+{
 	for (;;) {
-		std::array<pollfd, 3> polled{{
+		std::vector<pollfd> polled{
 			{signals_.get(), POLLIN, 0},
 			{keys_ ? STDIN_FILENO : -1, POLLIN, 0},
-			{watched, POLLIN, 0},
-		}};
+		};
+
+		for (int fd : watched)
+			polled.push_back({fd, POLLIN, 0});
+		ready_.assign(watched.size(), false);
 		auto left = time_until(moment);
 		int ready = ::ppoll(polled.data(), polled.size(), &left, nullptr);
 
@@ -97,7 +104,10 @@ Wakeup Waiter::wait_until(Clock::time_point moment, int watched)
 			else if (key == 'q' || key == 'Q')
 				return Wakeup::quit;
 		}
-		if (polled[2].revents)
+		bool any = false;
+		for (std::size_t i = 0; i < watched.size(); i++)
+			any |= ready_[i] = polled[2 + i].revents != 0;
+		if (any)
 			return Wakeup::ready;
 	}
 }

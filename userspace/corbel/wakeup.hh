@@ -11,6 +11,9 @@
 #include <libcorbel/scoped_fd.hh>
 
 #include <chrono>
+#include <cstddef>
+#include <span>
+#include <vector>
 
 namespace corbel::cli {
 
@@ -31,12 +34,16 @@ public:
 
 	/* @watched may be -1. A quit is told before all else. */
 	[[nodiscard]] Wakeup wait_until(Clock::time_point moment, int watched = -1);
+	/* Several, each of which may be -1; ready() says which of them are. */
+	[[nodiscard]] Wakeup wait_until(Clock::time_point moment, std::span<const int> watched);
+	[[nodiscard]] bool ready(std::size_t which) const { return ready_[which]; }
 
 private:
 	Waiter(ScopedFd signals, bool keys) : signals_(std::move(signals)), keys_(keys) {}
 
 	ScopedFd signals_;
 	bool keys_;
+	std::vector<bool> ready_;
 };
 
 } /* namespace corbel::cli */

@@ -74,6 +74,14 @@ TEST(command_line, wrong_usage_is_2_and_says_so_on_stderr)
 		     {"irq", "record", "x", "--format", "xml"},
 		     {"irq", "show", "99999999999999"},
 		     {"irq", "show", "a", "b"},
+		     {"irq", "ledger"},
+		     {"irq", "ledger", "x", "--vector", "256"},
+		     {"irq", "ledger", "x", "--vector", ""},
+		     {"irq", "ledger", "x", "--vcpu", "1024"},
+		     {"irq", "device", "x", "--ids", "0"},
+		     {"irq", "device", "x", "--ids", "65537"},
+		     {"irq", "device", "x", "--vcpus", "2"},
+		     {"irq", "device", "x", "-e", "reset"},
 		     {"vm", "detach"},
 		     {"vm", "detach", "x", "--id", "3"},
 		     {"vm", "detach", "--id", "-1"},
@@ -110,6 +118,8 @@ TEST(command_line, without_the_module_every_verb_says_how_to_load_it)
 		     {"irq", "show", "my first vm"},
 		     {"irq", "top", "1:2"},
 		     {"irq", "record", "id:3"},
+		     {"irq", "ledger", "1", "--vcpu", "0", "--vector", "0x31", "--json"},
+		     {"irq", "device", "1", "--ids", "4", "-e", "reset", "-e", "read; ledger"},
 	     }) {
 		auto outcome = run_words(words);
 

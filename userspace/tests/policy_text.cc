@@ -38,4 +38,12 @@ TEST(policy_text, what_is_wrong_is_named)
 	EXPECT_THAT(vector_policies_of("0x50=on").error().sentence, HasSubstr("'on'"));
 }
 
+TEST(policy_text, a_vector_alone)
+{
+	EXPECT_EQ(vector_of("0xff").value(), 255);
+	EXPECT_EQ(vector_of("49").value(), 49);
+	EXPECT_FALSE(vector_of("all"));
+	EXPECT_FALSE(vector_of(""));
+}
+
 } /* namespace */
