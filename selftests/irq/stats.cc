@@ -245,6 +245,30 @@ void count_later_vcpus()
 	check_against_vectors(observed.irq.get(), 2);
 }
 
+/*
+ * Observation begins in the middle of interrupts. One that was pending before and is
+ * injected before its record is taken has to be in the ledger all the same.
+ */
+void balance_from_the_start()
+{
+	ensure_corbel();
+	guest_vm vm(2);
+	interrupt_load load(vm, 11);
+	unique_fd device = connect_device();
+
+	vm.start();
+	vm.set_mode(1, guest_mode::halt);
+	for (unsigned round = 0; round < amount(12, 200); round++) {
+		load.start();
+		unique_fd attachment = attach(device.get(), vm.fd());
+		unique_fd irq = open_irq(attachment.get());
+		load.stop();
+		wait_idle(vm);
+		check_ledger(irq.get(), 2);
+		check_against_vectors(irq.get(), 2);
+	}
+}
+
 scalars scalars_of(const corbel_dist_counts &of)
 {
 	return {{"posted", of.raised},	     {"restored", of.restored}, {"delivered", of.delivered},
@@ -370,6 +394,7 @@ constexpr test_case cases[] = {
 	{"laid out as KVM's", read_like_kvm},
 	{"the numbers of the other ioctls", agree_with_the_rest},
 	{"why it was dropped", tell_drops_apart},
+	{"attached under load", balance_from_the_start},
 	{"vCPUs that come later", count_later_vcpus},
 	{"a distributor's totals", sum_up_distributors},
 	{"the VM ends first", outlive_the_vm},

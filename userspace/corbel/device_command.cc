@@ -22,6 +22,7 @@ struct Usage {
 	std::size_t least, most; /* words after the name */
 };
 
+constexpr const char *blanks = " \t\r\n";
 constexpr std::size_t any_number = ~std::size_t{0};
 
 constexpr std::array usages{
@@ -40,7 +41,6 @@ constexpr std::array usages{
 
 std::vector<std::string_view> words_of(std::string_view line)
 {
-	constexpr const char *blanks = " \t\r\n";
 	std::vector<std::string_view> words;
 
 	line = line.substr(0, line.find('#'));
@@ -153,7 +153,9 @@ std::vector<std::string> split_commands(std::string_view text)
 	for (;;) {
 		auto end = text.find(';');
 
-		commands.emplace_back(text.substr(0, end));
+		auto command = text.substr(0, end);
+		command.remove_prefix(std::min(command.find_first_not_of(blanks), command.size()));
+		commands.emplace_back(command);
 		if (end == text.npos)
 			return commands;
 		text.remove_prefix(end + 1);

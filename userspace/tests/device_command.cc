@@ -95,7 +95,7 @@ TEST(device_command, what_is_wrong_is_named)
 TEST(device_command, several_in_one_text)
 {
 	EXPECT_THAT(split_commands("map 0 0 80; raise 0;"),
-		    ElementsAre("map 0 0 80", " raise 0", ""));
+		    ElementsAre("map 0 0 80", "raise 0", ""));
 }
 
 TEST(device_command, every_verb_has_a_name)
