@@ -78,6 +78,7 @@ Result<Reading> take_reading(const Irq &irq, const Options &options)
 		indices = {options.vcpu};
 	else
 		indices = status.present(reading.info.nr_lines);
+	judges.reserve(indices.size());
 	for (auto index : indices)
 		judges.push_back(CORBEL_EXPECT(judge_vcpu(irq, index)));
 	reading.rows = rows_of(indices, judges, wanted, vector);

@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <algorithm>
+#include <string_view>
 
 namespace {
 
@@ -35,7 +36,8 @@ protected:
 		put(&header, sizeof(header), 0);
 		put("kvm-412", sizeof("kvm-412"), header.id_offset);
 		for (std::size_t i = 0; i < descriptors.size(); i++)
-			put(&descriptors[i], 16 + name_size, 300 + i * (16 + name_size));
+			put(&descriptors[i], 16 + name_size,
+			    static_cast<off_t>(300 + i * (16 + name_size)));
 		put(values.data(), values.size() * sizeof(__u64), header.data_offset);
 	}
 
@@ -53,7 +55,7 @@ protected:
 
 		descriptor.size = size;
 		descriptor.offset = offset;
-		std::strcpy(descriptor.name, name);
+		std::ranges::copy(std::string_view(name), descriptor.name);
 		return descriptor;
 	}
 
