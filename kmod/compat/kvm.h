@@ -42,6 +42,8 @@ u32 corbel_vcpu_id(struct kvm_vcpu *vcpu);
 u32 corbel_vcpu_residency(struct kvm_vcpu *vcpu);
 /* How often its thread has lost its CPU against its will; 0 without one. Atomic. */
 u64 corbel_vcpu_preemptions(struct kvm_vcpu *vcpu);
+/* The thread that runs it, with a reference (corbel_task_put()); NULL: none. Atomic. */
+struct task_struct *corbel_vcpu_task(struct kvm_vcpu *vcpu);
 /* KVM's own, without a shim between: the vCPU loaded on this CPU, or NULL. Atomic. */
 struct kvm_vcpu *kvm_get_running_vcpu(void);
 /*

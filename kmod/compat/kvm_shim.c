@@ -142,6 +142,17 @@ u64 corbel_vcpu_preemptions(struct kvm_vcpu *vcpu)
 }
 CORBEL_EXPORT(corbel_vcpu_preemptions);
 
+struct task_struct *corbel_vcpu_task(struct kvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = get_pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	rcu_read_unlock();
+	return task;
+}
+CORBEL_EXPORT(corbel_vcpu_task);
+
 bool corbel_vcpu_takes(struct kvm_vcpu *vcpu, const u8 *registers,
 		       const struct kvm_lapic_irq *request, u32 *apic_id)
 {

@@ -106,6 +106,8 @@ public:
 		return reinterpret_cast<ObservedVcpu *>(value_ & ~low_bits);
 	}
 	[[gnu::always_inline]] u8 vector() const { return static_cast<u8>(value_); }
+	/* Ask for a boost after the delivery: not a kernel address, which hooks.S sees. */
+	[[gnu::always_inline]] u64 with_boost() const { return value_ & ~(1ULL << 63); }
 
 private:
 	static constexpr u64 low_bits = CORBEL_TOKEN_LOW_BITS;
@@ -134,6 +136,35 @@ CORBEL_COLD void emit(ObservedVcpu *vcpu, u8 type, u8 vector, u8 path, u64 arg)
 [[gnu::always_inline]] inline bool wants(const ObservedVcpu *vcpu, u8 type)
 {
 	return vcpu->wanted_events.load(Order::relaxed) & 1U << type;
+}
+
+[[gnu::always_inline]] inline bool wants_boosting(const ObservedVcpu *vcpu)
+{
+	return vcpu->wanted_events.load(Order::relaxed) & wants_boost;
+}
+
+/* The path has been looked at; which one it was does not matter to the booster. */
+constexpr u32 boost_for_delivery = (1U << CORBEL_IRQ_PATHS) - 1;
+
+/* A ring or the booster wants to know of it; what accept_enter() returns. */
+CORBEL_COLD u64 accept_watched(ObservedVcpu *vcpu, u8 vector, u8 path, bool waiting)
+{
+	const Token token(vcpu, vector);
+
+	if (wants(vcpu, CORBEL_EVENT_ACCEPT))
+		emit(vcpu, CORBEL_EVENT_ACCEPT, vector, path, waiting);
+	return wants_boosting(vcpu) && vcpu->observer->booster().counts(vcpu, vector, path)
+		       ? token.with_boost()
+		       : token.value();
+}
+
+/* The hardware has it from KVM at once, so it may be asked for before that. */
+CORBEL_COLD void accept_posted(ObservedVcpu *vcpu, u8 vector, u8 path)
+{
+	Booster &booster = vcpu->observer->booster();
+
+	if (wants_boosting(vcpu) && booster.counts(vcpu, vector, path))
+		booster.ask(vcpu, boost_for_delivery);
 }
 
 struct Reporter {
@@ -342,16 +373,19 @@ extern "C" [[clang::preserve_most]] u64 corbel_irq_accept_enter(ObservedVcpu *vc
 	const u8 v = static_cast<u8>(vector);
 
 	vcpu->counts[v].accepted[path].fetch_add(1, Order::relaxed);
-	if (vcpu->hardware_posts()) [[unlikely]]
+	if (vcpu->hardware_posts()) [[unlikely]] {
+		accept_posted(vcpu, v, path);
 		return 0;
+	}
 	vcpu->pending.accept_enter(v);
 	rt::Atomic<u64> &since = vcpu->since[v];
 	const bool waiting = since.load(Order::relaxed);
 
 	if (!waiting)
 		since.store(rt::read_tsc(), Order::relaxed);
-	if (wants(vcpu, CORBEL_EVENT_ACCEPT)) [[unlikely]]
-		emit(vcpu, CORBEL_EVENT_ACCEPT, v, path, waiting);
+	if (vcpu->wanted_events.load(Order::relaxed) & (1U << CORBEL_EVENT_ACCEPT | wants_boost))
+		[[unlikely]]
+		return accept_watched(vcpu, v, path, waiting);
 	return Token(vcpu, v).value();
 }
 
@@ -369,6 +403,21 @@ extern "C" void corbel_irq_accept_refused(u64 value)
 
 		emit(vcpu, CORBEL_EVENT_DROP, vector, CORBEL_IRQ_PATH_DEVICE, 0);
 	}
+	if (vcpu->pending.accept_exit())
+		settle(vcpu);
+}
+
+/* Called by hooks.S for all that follows a delivery to be boosted. */
+extern "C" void corbel_irq_accept_boosted(u64 value, int taken)
+{
+	ObservedVcpu *vcpu = Token(value).vcpu();
+
+	if (!taken) {
+		corbel_irq_accept_refused(value);
+		return;
+	}
+	/* The record is ours until the exit. */
+	vcpu->observer->booster().ask(vcpu, boost_for_delivery);
 	if (vcpu->pending.accept_exit())
 		settle(vcpu);
 }

@@ -52,7 +52,10 @@ IdConfig config_of(const corbel_dist_entry &entry, u32 vcpus)
 void KernelPlatform::ring(const Seat &seat)
 {
 	corbel_doorbell *doorbell = seat.doorbell ? seat.doorbell : seat.common;
+	Booster &booster = seat.observed->observer->booster();
 
+	if (booster.is_on() && corbel_vcpu_residency(seat.vcpu) == CORBEL_RES_PREEMPTED)
+		booster.ask(seat.observed, CORBEL_IRQ_BOOST_DIST);
 	if (!doorbell)
 		return;
 	seat.rung->add(1);
@@ -141,6 +144,7 @@ void Distributor::seat(const ObservedVcpu *vcpu)
 		return;
 	rules_.change_seat(vcpu->index, [vcpu](KernelPlatform::Seat &seat) {
 		seat.registers = vcpu->registers;
+		seat.observed = vcpu;
 		seat.vcpu = vcpu->vcpu;
 	});
 }

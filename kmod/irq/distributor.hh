@@ -58,6 +58,7 @@ struct KernelPlatform {
 	struct Seat {
 		kvm_vcpu *vcpu; /* nullptr: there is none */
 		const u8 *registers;
+		const ObservedVcpu *observed;
 		corbel_doorbell *doorbell; /* its own */
 		corbel_doorbell *common; /* the VM's */
 		rt::PerCpuCounter *rung;

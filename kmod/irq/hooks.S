@@ -18,6 +18,8 @@
  *    is saved; a VM that is not observed costs this and nothing more;
  *  - corbel_irq_accept_enter(vcpu, mode, vector, level, trigger, caller) preserves
  *    all registers but %rax and %r11 (clang's preserve_most);
+ *  - what it returns has the sign of a kernel address, unless a boost is to be asked
+ *    for afterwards, which is then left to C++ as a whole;
  *  - PendingRecord::accept_exit() stands here: one instruction on the gate, whose
  *    result says whether this was the last delivery out of a suspect gate.
  */
@@ -57,10 +59,22 @@ SYM_FUNC_START(corbel_irq_accept_hook)
 	popq	%rdi
 	decl	PER_CPU_VAR(__preempt_count)
 	testq	%rax, %rax
-	jnz	.Lbody
+	js	.Lbody
+	jnz	.Lboosted
 	popq	%rbp
 	RET
 
+.Lboosted:
+	btsq	$63, %rax
+	pushq	%rax
+	movq	8(%rbp), %rax
+	CALL_NOSPEC rax
+	popq	%rdi
+	movl	%eax, %esi
+	pushq	%rax
+	call	corbel_irq_accept_boosted
+	popq	%rax
+	jmp	.Lreturn
 .Lbody:
 	pushq	%rax
 	movq	8(%rbp), %rax

@@ -241,6 +241,9 @@ void Observer::go_live(u32 from, u32 to)
 		}
 		corbel_rcu_synchronize_tasks();
 	}
+	/* Without memory for it: is never boosted. */
+	for (u32 i = from; booster_.is_on() && i < to; i++)
+		(void)booster_.add(vcpus_[i]);
 	update_wanted_events();
 	for (u32 i = from; i < to; i++) {
 		ObservedVcpu *vcpu = vcpus_[i];
@@ -325,6 +328,7 @@ void Observer::ended()
 		for (unsigned word = 0; word < CORBEL_IRQ_WORDS; word++)
 			vcpu->last_irr[word] = vcpu->irr()(word);
 	}
+	booster_.stop(vcpus_, count());
 	/* After the trampolines' last instructions, for those waited out above. */
 	if (last)
 		corbel_rcu_synchronize_tasks();
@@ -380,6 +384,29 @@ Result<void> Observer::policy(corbel_irq_policy *policy)
 	*policy = {};
 	policy->size = sizeof(*policy);
 	policy_.get(policy);
+	return {};
+}
+
+Result<void> Observer::boost(corbel_irq_boost *boost)
+{
+	const rt::MutexGuard guard(lock_);
+
+	if (boost->flags & CORBEL_IRQ_F_SET) {
+		if (ended_)
+			return Error::stale;
+		if (!hooked_)
+			return Error::not_supported;
+		if (boost->sources) {
+			CORBEL_TRY(booster_.start());
+			for (u32 i = 0; i < count(); i++)
+				CORBEL_TRY(booster_.add(vcpus_[i]));
+		}
+		booster_.set(*boost, vcpus_, count());
+		update_wanted_events();
+	}
+	*boost = {};
+	boost->size = sizeof(*boost);
+	booster_.get(boost);
 	return {};
 }
 

@@ -26,6 +26,7 @@
 #include "../rt/memory.hh"
 #include "../rt/percpu_counter.hh"
 #include "../rt/result.hh"
+#include "boost.hh"
 #include "distributor.hh"
 #include "policy.hh"
 #include "vcpu.hh"
@@ -78,6 +79,7 @@ public:
 	Result<void> describe_distributor(corbel_irq_dist_get *out);
 	Result<void> check(corbel_irq_check *check);
 	Result<void> policy(corbel_irq_policy *policy);
+	Result<void> boost(corbel_irq_boost *boost);
 	/* Takes over @ring on success. */
 	Result<void> add_ring(corbel_ring *ring, u32 events);
 	/* Nobody produces into it any more when this returns. */
@@ -100,6 +102,7 @@ public:
 	void count_resync() { resyncs_.add(1); }
 	/* A vCPU that the scheduler or KVM_RUN has just made present. Preemption off. */
 	void becoming_present(u32 index);
+	[[nodiscard]] Booster &booster() { return booster_; }
 	[[nodiscard]] bool is_checking() const { return checking_.load(Order::relaxed); }
 
 	/* All observers, guarded by their lock. */
@@ -135,6 +138,7 @@ private:
 	rt::Atomic<bool> checking_{};
 	Policy policy_{this};
 	bool policy_hooked_{}; /* under lock_ */
+	Booster booster_{}; /* set under lock_ */
 	RingSlot rings_[CORBEL_IRQ_MAX_RINGS]{};
 	rt::Atomic<Distributor *> distributors_[CORBEL_DIST_MAX]{}; /* written under lock_ */
 };

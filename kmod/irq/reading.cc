@@ -216,7 +216,7 @@ Result<void> Observer::check(corbel_irq_check *check)
 /* lock_ held, or nobody else can reach the observer. */
 void Observer::update_wanted_events()
 {
-	u32 wanted = 0;
+	u32 wanted = booster_.is_on() ? wants_boost : 0;
 
 	for (const RingSlot &it : rings_) {
 		if (it.ring.load(Order::relaxed))

@@ -172,6 +172,36 @@ Result<long> policy(Observer *observer, u64 user)
 	return 0;
 }
 
+/* Is it one that can be put in force? */
+bool is_valid(const corbel_irq_boost &boost)
+{
+	if (!boost.sources) {
+		for (const u64 it : boost.vectors) {
+			if (it)
+				return false;
+		}
+		return !(boost.priority | boost.slice_us | boost.budget_us | boost.period_ms);
+	}
+	return !(boost.sources & ~CORBEL_IRQ_BOOST_SOURCES) && boost.priority &&
+	       boost.priority <= CORBEL_IRQ_BOOST_MAX_PRIORITY &&
+	       boost.slice_us >= CORBEL_IRQ_BOOST_MIN_SLICE_US &&
+	       boost.slice_us <= CORBEL_IRQ_BOOST_MAX_SLICE_US &&
+	       boost.period_ms >= CORBEL_IRQ_BOOST_MIN_PERIOD_MS &&
+	       boost.period_ms <= CORBEL_IRQ_BOOST_MAX_PERIOD_MS &&
+	       boost.budget_us >= boost.slice_us && boost.budget_us <= boost.period_ms * 1000;
+}
+
+Result<long> boost(Observer *observer, u64 user)
+{
+	auto boost = CORBEL_TRY(read_arguments<corbel_irq_boost>(user, CORBEL_IRQ_F_SET));
+
+	if (boost.pad || (boost.flags & CORBEL_IRQ_F_SET && !is_valid(boost)))
+		return Error::invalid;
+	CORBEL_TRY(observer->boost(&boost));
+	CORBEL_TRY(write_arguments(user, boost));
+	return 0;
+}
+
 Result<long> ring(Observer *observer, u64 user)
 {
 	constexpr u32 known_events = (2U << CORBEL_EVENT_MAX) - 2;
@@ -229,6 +259,8 @@ Result<long> request(Observer *observer, u32 command, u64 user)
 		return check(observer, user);
 	case CORBEL_IRQ_POLICY:
 		return policy(observer, user);
+	case CORBEL_IRQ_BOOST:
+		return boost(observer, user);
 	case CORBEL_IRQ_RING:
 		return ring(observer, user);
 	case CORBEL_IRQ_STATS:

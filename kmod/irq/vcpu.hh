@@ -11,6 +11,7 @@
 
 #include "../compat/kvm.h"
 #include "../rt/atomic.hh"
+#include "boost.hh"
 #include "layout.h"
 #include "record.hh"
 
@@ -64,13 +65,16 @@ struct CheckCounts {
 	rt::Atomic<u64> status_wrong;
 };
 
+/* In wanted_events, so that a delivery looks once: boosting is on. */
+constexpr u32 wants_boost = 1U << 31;
+
 /* Starts at a page, so that twelve low bits of its address are free for a token. */
 struct alignas(64) ObservedVcpu {
 	PendingRecord<> pending;
 	kvm_lapic *lapic;
 	const u8 *registers;
 	const bool *apicv_active;
-	rt::Atomic<u32> wanted_events; /* by any ring, 1 << CORBEL_EVENT_* */
+	rt::Atomic<u32> wanted_events; /* by any ring, 1 << CORBEL_EVENT_*; wants_boost */
 	rt::Atomic<bool> sampled;
 	u32 index;
 	u32 id;
@@ -85,6 +89,7 @@ struct alignas(64) ObservedVcpu {
 	/* For policies: the scheduler's count when last seen, and when it had changed. */
 	rt::Atomic<u64> preemptions;
 	rt::Atomic<u64> preempted_at;
+	Boost boost;
 	CheckCounts checks;
 	/* The IRR when the VM ended. */
 	u64 last_irr[CORBEL_IRQ_WORDS];

@@ -110,6 +110,58 @@ void corbel_work_queue(struct corbel_work *work);
 void corbel_work_cancel(struct corbel_work *work);
 void corbel_work_free(struct corbel_work *work);
 
+/* ---- urgent work ------------------------------------------------------------ */
+
+/* A thread of its own, SCHED_FIFO at CORBEL_WORKER_PRIORITY. */
+struct corbel_worker;
+#define CORBEL_WORKER_PRIORITY 50
+/* Task. NULL: no memory. */
+struct corbel_worker *corbel_worker_new(const char *name);
+/* Task: what was queued before has been done. */
+void corbel_worker_flush(struct corbel_worker *worker);
+/* Task. All its jobs have been cancelled. NULL is fine. */
+void corbel_worker_free(struct corbel_worker *worker);
+
+/* What the worker does when it is told to, one job at a time. */
+struct corbel_job;
+/* Task. NULL: no memory. */
+struct corbel_job *corbel_job_new(struct corbel_worker *worker, void (*function)(void *),
+				  void *argument);
+/* Atomic, but not under a run queue's lock. Queued twice before it runs, it runs once. */
+void corbel_job_queue(struct corbel_job *job);
+/* The same in @nanoseconds; a time set before is forgotten. Atomic. */
+void corbel_job_queue_in(struct corbel_job *job, u64 nanoseconds);
+/* Task: until it is queued again, it is not queued, timed or running. */
+void corbel_job_cancel(struct corbel_job *job);
+/* Task. Cancelled. NULL is fine. */
+void corbel_job_free(struct corbel_job *job);
+
+/* CLOCK_MONOTONIC. Atomic. */
+u64 corbel_monotonic_ns(void);
+
+/* ---- how a task is scheduled --------------------------------------------------- */
+
+struct task_struct;
+/* What corbel_task_raise() found, for corbel_task_restore(). */
+struct corbel_scheduling {
+	u32 policy;
+	bool reset_on_fork;
+};
+/*
+ * To SCHED_FIFO at @priority; children do not inherit it. -EPERM: it is not SCHED_OTHER
+ * or SCHED_BATCH. Task.
+ */
+int corbel_task_raise(struct task_struct *task, u32 priority, struct corbel_scheduling *was);
+/*
+ * To what it was, at the nice value it has now. False: somebody has changed it since;
+ * then it is left alone. Task.
+ */
+bool corbel_task_restore(struct task_struct *task, u32 priority,
+			 const struct corbel_scheduling *was);
+/* CPU time used, ns, up to when it was last switched or looked at. Atomic. */
+u64 corbel_task_runtime(const struct task_struct *task);
+void corbel_task_put(struct task_struct *task);
+
 /* ---- wake-ups ------------------------------------------------------------- */
 
 struct corbel_waitqueue;

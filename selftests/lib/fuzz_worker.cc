@@ -180,6 +180,18 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		set(offsetof(corbel_irq_policy, vectors) + draw(CORBEL_IRQ_VECTORS),
 		    static_cast<__u8>(draw(CORBEL_IRQ_POLICY_MAX + 1)));
 		break;
+	case CORBEL_IRQ_BOOST:
+		set(offsetof(corbel_irq_boost, flags), static_cast<__u32>(draw(2)));
+		set(offsetof(corbel_irq_boost, sources),
+		    static_cast<__u32>(draw(CORBEL_IRQ_BOOST_SOURCES + 1)));
+		set(offsetof(corbel_irq_boost, priority),
+		    static_cast<__u32>(1 + draw(CORBEL_IRQ_BOOST_MAX_PRIORITY)));
+		set(offsetof(corbel_irq_boost, slice_us),
+		    static_cast<__u32>(CORBEL_IRQ_BOOST_MIN_SLICE_US + draw(2000)));
+		set(offsetof(corbel_irq_boost, budget_us), static_cast<__u32>(2000 + draw(9000)));
+		set(offsetof(corbel_irq_boost, period_ms), static_cast<__u32>(10 + draw(100)));
+		set(offsetof(corbel_irq_boost, vectors) + 8 * draw(CORBEL_IRQ_WORDS), ~__u64{0});
+		break;
 	case CORBEL_IRQ_RING:
 		set(offsetof(corbel_irq_ring, order),
 		    static_cast<__u32>(CORBEL_RING_MIN_ORDER + draw(chance(2) ? 15 : 6)));

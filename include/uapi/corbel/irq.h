@@ -377,6 +377,72 @@ struct corbel_irq_stats {
 	__u32 vector;
 };
 
+/* corbel_irq_boost.sources: 1 << CORBEL_IRQ_PATH_*, and */
+#define CORBEL_IRQ_BOOST_DIST (1U << 7) /* what a distributor records for it */
+#define CORBEL_IRQ_BOOST_SOURCES (((1U << CORBEL_IRQ_PATHS) - 1) | CORBEL_IRQ_BOOST_DIST)
+
+#define CORBEL_IRQ_BOOST_MAX_PRIORITY 49
+#define CORBEL_IRQ_BOOST_MIN_SLICE_US 50
+#define CORBEL_IRQ_BOOST_MAX_SLICE_US 10000
+#define CORBEL_IRQ_BOOST_MIN_PERIOD_MS 10
+#define CORBEL_IRQ_BOOST_MAX_PERIOD_MS 1000
+/* What a boost counts as at least, of the budget. */
+#define CORBEL_IRQ_BOOST_LEAST_US 50
+
+/**
+ * struct corbel_irq_boost - a CPU for vCPUs that have lost theirs and get an interrupt
+ * @size: sizeof(struct corbel_irq_boost)
+ * @flags: CORBEL_IRQ_F_SET: put the following in force; 0: only read
+ * @sources: in/out: which interrupts count; 0: none, boosting is off, as at first
+ * @priority: in/out: of SCHED_FIFO, 1 .. CORBEL_IRQ_BOOST_MAX_PRIORITY
+ * @slice_us: in/out: how long one boost lasts, MIN_SLICE_US .. MAX_SLICE_US
+ * @budget_us: in/out: CPU time that all boosts of the VM together may take in a period,
+ *             @slice_us .. @period_ms
+ * @period_ms: in/out: MIN_PERIOD_MS .. MAX_PERIOD_MS
+ * @pad: 0
+ * @vectors: in/out: bit i: vector i counts. What a distributor records counts whatever
+ *           its vector is.
+ * @asked: out: interrupts that counted and met their vCPU preempted, those that came
+ *         while one was being dealt with taken together
+ * @boosted: out: boosts
+ * @needless: out: asked, but the vCPU had got a CPU or lost the interrupt by then
+ * @over_budget: out: asked, but the budget was used up
+ * @refused: out: asked, but the thread is not SCHED_OTHER or SCHED_BATCH, has gone, or
+ *           cannot be given a real-time class
+ * @restored: out: boosts after which the thread was set back
+ * @foreign: out: boosts after which it was not: somebody had changed its scheduling
+ * @used_ns: out: CPU time of boosted threads
+ * @longest_ns: out: the most of one boost
+ *
+ * The thread of the vCPU becomes SCHED_FIFO for one slice, and is then set back by the
+ * kernel itself, whatever becomes of who asked for it; so it is when boosting is set
+ * off, the VM ends or the attachment does. Set @priority above a real-time task's of
+ * the host only if the vCPU may interrupt that one. Setting starts the budget full.
+ *
+ * Errors: EINVAL (out of range; with @sources 0 the rest must be 0), ENOMEM, EOPNOTSUPP
+ * (the hooks are missing), ESTALE.
+ */
+struct corbel_irq_boost {
+	__u32 size;
+	__u32 flags;
+	__u32 sources;
+	__u32 priority;
+	__u32 slice_us;
+	__u32 budget_us;
+	__u32 period_ms;
+	__u32 pad;
+	__u64 vectors[CORBEL_IRQ_WORDS];
+	__u64 asked;
+	__u64 boosted;
+	__u64 needless;
+	__u64 over_budget;
+	__u64 refused;
+	__u64 restored;
+	__u64 foreign;
+	__u64 used_ns;
+	__u64 longest_ns;
+};
+
 #define CORBEL_IRQ_INFO _IOWR(CORBEL_IOC_MAGIC, 0x40, struct corbel_irq_info)
 #define CORBEL_IRQ_VCPU _IOWR(CORBEL_IOC_MAGIC, 0x41, struct corbel_irq_vcpu)
 #define CORBEL_IRQ_VECTORS_GET _IOWR(CORBEL_IOC_MAGIC, 0x42, struct corbel_irq_vectors)
@@ -384,7 +450,7 @@ struct corbel_irq_stats {
 #define CORBEL_IRQ_CHECK _IOWR(CORBEL_IOC_MAGIC, 0x44, struct corbel_irq_check)
 #define CORBEL_IRQ_RING _IOWR(CORBEL_IOC_MAGIC, 0x45, struct corbel_irq_ring)
 #define CORBEL_IRQ_POLICY _IOWR(CORBEL_IOC_MAGIC, 0x46, struct corbel_irq_policy)
-/* 0x47 is taken. */
+#define CORBEL_IRQ_BOOST _IOWR(CORBEL_IOC_MAGIC, 0x47, struct corbel_irq_boost)
 #define CORBEL_IRQ_STATS _IOWR(CORBEL_IOC_MAGIC, 0x48, struct corbel_irq_stats)
 
 #endif /* _UAPI_CORBEL_IRQ_H */
