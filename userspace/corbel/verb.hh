@@ -44,6 +44,7 @@ extern const Verb irq_show_verb;
 extern const Verb irq_top_verb;
 extern const Verb irq_record_verb;
 extern const Verb irq_policy_verb;
+extern const Verb irq_boost_verb;
 extern const Verb irq_ledger_verb;
 extern const Verb irq_device_verb;
 

@@ -58,6 +58,7 @@ CORBEL_REQUEST(irq_vectors, CORBEL_IRQ_VECTORS_GET, corbel_irq_vectors);
 CORBEL_REQUEST(irq_hist, CORBEL_IRQ_HIST, corbel_irq_hist);
 CORBEL_REQUEST(irq_check, CORBEL_IRQ_CHECK, corbel_irq_check);
 CORBEL_REQUEST(irq_policy, CORBEL_IRQ_POLICY, corbel_irq_policy);
+CORBEL_REQUEST(irq_boost, CORBEL_IRQ_BOOST, corbel_irq_boost);
 CORBEL_REQUEST(irq_ring, CORBEL_IRQ_RING, corbel_irq_ring);
 CORBEL_REQUEST(irq_stats, CORBEL_IRQ_STATS, corbel_irq_stats);
 CORBEL_REQUEST(irq_dist_new, CORBEL_IRQ_DIST_NEW, corbel_irq_dist);

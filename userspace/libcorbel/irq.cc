@@ -148,6 +148,34 @@ Result<corbel_irq_policy> Irq::set_policy(corbel_irq_policy wanted) const
 	}
 }
 
+Result<corbel_irq_boost> Irq::boost() const
+{
+	corbel_irq_boost boost{};
+
+	if (int ret = call(fd_.get(), request::irq_boost, boost); ret < 0)
+		return read_failure("how it is boosted", -ret);
+	return boost;
+}
+
+Result<corbel_irq_boost> Irq::set_boost(corbel_irq_boost wanted) const
+{
+	wanted.flags = CORBEL_IRQ_F_SET;
+	int ret = call(fd_.get(), request::irq_boost, wanted);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return wanted;
+	case EOPNOTSUPP:
+		return failure(EOPNOTSUPP, "It cannot be boosted because a hook is missing: "
+					   "`corbel doctor` says which.");
+	case ESTALE:
+		return failure(ESTALE, "The virtual machine has ended, so there is nothing left to "
+				       "boost.");
+	default:
+		return failure(-ret, fmt::format("Boosting cannot be put in force: {}.",
+						 describe_errno(-ret)));
+	}
+}
+
 Result<Stats> Irq::stats(std::uint32_t vcpu, std::uint32_t vector) const
 {
 	corbel_irq_stats stats{};

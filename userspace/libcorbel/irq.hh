@@ -58,6 +58,9 @@ public:
 	/* Puts @wanted in force; what is then in force. */
 	[[nodiscard]] Result<corbel_irq_policy> set_policy(corbel_irq_policy wanted) const;
 
+	[[nodiscard]] Result<corbel_irq_boost> boost() const;
+	[[nodiscard]] Result<corbel_irq_boost> set_boost(corbel_irq_boost wanted) const;
+
 	/* Of one or CORBEL_IRQ_ALL_VCPUS, of one or CORBEL_IRQ_ALL_VECTORS. */
 	[[nodiscard]] Result<Stats> stats(std::uint32_t vcpu = CORBEL_IRQ_ALL_VCPUS,
 					  std::uint32_t vector = CORBEL_IRQ_ALL_VECTORS) const;
