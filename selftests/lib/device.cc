@@ -177,6 +177,24 @@ corbel_irq_check irq_check(int irq, unsigned flags)
 	return check;
 }
 
+corbel_irq_policy irq_policy(int irq)
+{
+	corbel_irq_policy policy = {};
+
+	need(irq, CORBEL_IRQ_POLICY, policy, "CORBEL_IRQ_POLICY");
+	return policy;
+}
+
+void set_irq_policy(int irq, unsigned of_vm, unsigned vector, unsigned of_vector)
+{
+	corbel_irq_policy policy = irq_policy(irq);
+
+	policy.flags = CORBEL_IRQ_F_SET;
+	policy.policy = of_vm;
+	policy.vectors[vector] = of_vector;
+	need(irq, CORBEL_IRQ_POLICY, policy, "setting the policy");
+}
+
 __u64 sum_paths(const __u64 (&accepted)[CORBEL_IRQ_PATHS])
 {
 	__u64 sum = 0;

@@ -47,6 +47,10 @@ corbel_irq_vcpu irq_vcpu(int irq, unsigned vcpu, unsigned flags = 0);
 std::array<corbel_irq_vector, CORBEL_IRQ_VECTORS> irq_vectors(int irq, unsigned vcpu);
 corbel_irq_hist irq_hist(int irq, unsigned vcpu, unsigned vector = CORBEL_IRQ_ALL_VECTORS);
 corbel_irq_check irq_check(int irq, unsigned flags = 0);
+corbel_irq_policy irq_policy(int irq);
+/* The VM's, and one vector's own; all other vectors keep what they have. */
+void set_irq_policy(int irq, unsigned of_vm, unsigned vector = 0,
+		    unsigned of_vector = CORBEL_IRQ_POLICY_INHERIT);
 
 __u64 sum_paths(const __u64 (&accepted)[CORBEL_IRQ_PATHS]);
 bool test_vector(const __u64 (&words)[CORBEL_IRQ_WORDS], unsigned vector);

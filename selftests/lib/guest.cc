@@ -11,29 +11,33 @@ static_assert(offsetof(guest_cpu, last_tsc) == 16);
 static_assert(offsetof(guest_cpu, exception) == 24);
 static_assert(offsetof(guest_cpu, handled) == 32);
 
+static_assert(offsetof(guest_cpu, handled[nmi_vector]) == 48);
+
 /*
  * The counters of a vCPU are its own, and a handler is not interrupted, so plain
  * increments do. The time stamp comes first: it is what latency is measured by.
  */
 asm(R"(
-	.pushsection .text
+	.macro	entry_points name, handler
 	.balign	4096
-	.globl	guest_vectors
-guest_vectors:
+	.globl	\name
+\name:
 	vector = 0
 	.rept	256
 	.balign	16
 	push	$vector
-	.if	vector < 32
+	.if	vector == 2
+	jmp	guest_nmi
+	.elseif	vector < 32
 	jmp	guest_exception
 	.else
-	jmp	guest_interrupt
+	jmp	\handler
 	.endif
 	vector = vector + 1
 	.endr
+	.endm
 
-	.balign	16
-guest_interrupt:
+	.macro	count_interrupt
 	push	%rax
 	push	%rcx
 	push	%rdx
@@ -45,13 +49,38 @@ guest_interrupt:
 	mov	%rcx, %gs:8
 	incq	%gs:32(,%rcx,8)
 	incq	%gs:0
+	.endm
+
+	.macro	leave_interrupt
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	add	$8, %rsp
+	iretq
+	.endm
+
+	.pushsection .text
+	entry_points guest_vectors, guest_interrupt
+	entry_points guest_xapic_vectors, guest_xapic_interrupt
+
+	.balign	16
+guest_interrupt:
+	count_interrupt
 	mov	$0x80b, %ecx
 	xor	%eax, %eax
 	xor	%edx, %edx
 	wrmsr
-	pop	%rdx
-	pop	%rcx
-	pop	%rax
+	leave_interrupt
+
+	.balign	16
+guest_xapic_interrupt:
+	count_interrupt
+	mov	$0xfee000b0, %ecx
+	movl	$0, (%rcx)
+	leave_interrupt
+
+guest_nmi:
+	incq	%gs:48
 	add	$8, %rsp
 	iretq
 
@@ -66,6 +95,21 @@ guest_exception:
 
 namespace {
 
+inline void write_xapic(uint32_t reg, uint32_t value)
+{
+	asm volatile("movl %1, (%0)" : : "r"(uint64_t{xapic::base + reg}), "r"(value) : "memory");
+}
+
+inline void send_ipi(guest_cpu *cpu, uint32_t target, uint32_t command)
+{
+	if (!cpu->xapic) {
+		guest::write_msr(msr::x2apic_icr, static_cast<uint64_t>(target) << 32 | command);
+		return;
+	}
+	write_xapic(xapic::icr_high, target << 24);
+	write_xapic(xapic::icr_low, command);
+}
+
 inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
 {
 	uint64_t before = cpu->handled[vector];
@@ -75,8 +119,7 @@ inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
 		guest::write_msr(msr::x2apic_self_ipi, vector);
 		return;
 	case job_kind::ipi:
-		guest::write_msr(msr::x2apic_icr,
-				 static_cast<uint64_t>(job.target) << 32 | 0x4000 | vector);
+		send_ipi(cpu, job.target, job.command | vector);
 		return;
 	case job_kind::timer:
 		guest::write_msr(msr::x2apic_timer_divide, 0xb);

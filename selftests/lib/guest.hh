@@ -12,8 +12,8 @@
  * is in the Makefile.
  *
  * Each vCPU finds its `guest_cpu` through the GS base. Every vector from 0x20 on
- * has a handler that counts, notes the time and ends the interrupt at the
- * x2APIC; exceptions stop the vCPU and tell the host.
+ * has a handler that counts, notes the time and ends the interrupt at the local
+ * APIC; NMIs are counted; exceptions stop the vCPU and tell the host.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ namespace corbel::selftest {
 /* Marks a function that the guest runs. */
 #define GUEST_CODE [[gnu::noinline, gnu::used]]
 
+inline constexpr unsigned nmi_vector = 2;
 inline constexpr unsigned first_vector = 0x20;
 inline constexpr unsigned nr_vectors = 256;
 
@@ -39,16 +40,28 @@ enum class guest_mode : uint32_t {
 
 enum class job_kind : uint32_t {
 	none,
-	self_ipi, /* through the SELF_IPI register */
-	ipi, /* through the ICR, to the vCPU whose APIC id is `target` */
+	self_ipi, /* through the SELF_IPI register; x2APIC only, as the timers are */
+	ipi, /* through the ICR, to `target`: an APIC id, or what `command` makes of it */
 	timer, /* one-shot APIC timer of `ticks`, waits for each to arrive */
 	tsc_deadline, /* the same through IA32_TSC_DEADLINE */
 };
+
+/* What an ICR's low word holds beside the vector. */
+namespace icr {
+inline constexpr uint32_t nmi = 4 << 8;
+inline constexpr uint32_t lowest_priority = 1 << 8;
+inline constexpr uint32_t logical = 1 << 11;
+inline constexpr uint32_t assert_level = 1 << 14;
+inline constexpr uint32_t to_self = 1 << 18;
+inline constexpr uint32_t to_all = 2 << 18;
+inline constexpr uint32_t to_others = 3 << 18;
+} // namespace icr
 
 /* `count` times `kind` with vectors first, first + 1, ... last, and again. */
 struct guest_job {
 	job_kind kind = job_kind::none;
 	uint32_t target = 0;
+	uint32_t command = icr::assert_level;
 	uint32_t first = 0x30;
 	uint32_t last = 0x30;
 	uint64_t ticks = 20000;
@@ -74,12 +87,13 @@ struct alignas(4096) guest_cpu {
 	guest_job job;
 	std::atomic<uint64_t> job_number;
 	std::atomic<uint64_t> job_finished;
+	bool xapic; /* the local APIC is where it was before x2APIC: in memory */
 };
 
 extern "C" void guest_main(guest_cpu *cpu);
 
-/* The 256 entry points, 16 bytes each. */
-extern "C" const char guest_vectors[];
+/* The 256 entry points, 16 bytes each, for either mode of the local APIC. */
+extern "C" const char guest_vectors[], guest_xapic_vectors[];
 inline constexpr unsigned guest_vector_size = 16;
 
 namespace guest {
@@ -115,6 +129,16 @@ static inline uint64_t read_tsc()
 }
 
 } // namespace guest
+
+/* Registers of the local APIC in memory. */
+namespace xapic {
+inline constexpr uint32_t base = 0xfee00000;
+inline constexpr uint32_t id = 0x20;
+inline constexpr uint32_t ldr = 0xd0;
+inline constexpr uint32_t dfr = 0xe0;
+inline constexpr uint32_t icr_low = 0x300;
+inline constexpr uint32_t icr_high = 0x310;
+} // namespace xapic
 
 namespace msr {
 inline constexpr uint32_t tsc_deadline = 0x6e0;

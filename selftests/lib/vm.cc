@@ -98,7 +98,6 @@ void guest_vm::write_tables()
 	auto *pdpt = reinterpret_cast<uint64_t *>(arena + pdpt_at);
 	auto *directories = reinterpret_cast<uint64_t *>(arena + directories_at);
 	auto *gdt = reinterpret_cast<uint64_t *>(arena + gdt_at);
-	auto *idt = reinterpret_cast<uint64_t *>(arena + idt_at);
 
 	pml4[0] = address(pdpt) | 3;
 	for (unsigned i = 0; i < 4; i++)
@@ -107,8 +106,15 @@ void guest_vm::write_tables()
 		directories[i] = i << 21 | 0x83;
 	gdt[1] = 0x00af9b000000ffff;
 	gdt[2] = 0x00cf93000000ffff;
+	write_gates(guest_vectors);
+}
+
+void guest_vm::write_gates(const char *vectors)
+{
+	auto *idt = reinterpret_cast<uint64_t *>(arena + idt_at);
+
 	for (unsigned vector = 0; vector < nr_vectors; vector++) {
-		uint64_t entry = address(guest_vectors) + vector * guest_vector_size;
+		uint64_t entry = address(vectors) + vector * guest_vector_size;
 
 		idt[2 * vector] =
 			(entry & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (entry >> 16 & 0xffff) << 48;
@@ -119,6 +125,24 @@ void guest_vm::write_tables()
 uint64_t guest_vm::stack_top(unsigned index) const
 {
 	return address(arena) + vcpus_at + (index + 1) * vcpu_size;
+}
+
+void guest_vm::use_xapic(xapic_model model)
+{
+	write_gates(guest_xapic_vectors);
+	for (auto &cpu : cpus) {
+		auto write = [](kvm_lapic_state &state, uint32_t reg, uint32_t value) {
+			std::memcpy(state.regs + reg, &value, sizeof(value));
+		};
+
+		cpu->set_apic_base(cpu->apic_base() & ~apic_base_x2apic);
+		kvm_lapic_state state = cpu->lapic();
+		write(state, xapic::id, cpu->index << 24);
+		write(state, xapic::ldr, xapic_logical_id(model, cpu->index) << 24);
+		write(state, xapic::dfr, model == xapic_model::flat ? ~0u : ~0u >> 4);
+		cpu->set_lapic(state);
+		cpu->memory->xapic = true;
+	}
 }
 
 unsigned guest_vm::add_vcpu()
@@ -166,7 +190,8 @@ void guest_vm::set_mode(unsigned index, guest_mode mode)
 		cpu.memory->mode = mode;
 		cpu.make_runnable();
 	}
-	wait("the guest changes its mode", [&] { return cpu.memory->mode_seen == mode; });
+	wait_awake(index, "the guest changes its mode",
+		   [&] { return cpu.memory->mode_seen == mode; });
 }
 
 void guest_vm::start_job(unsigned index, const guest_job &job)
@@ -186,7 +211,23 @@ bool guest_vm::job_finished(unsigned index)
 
 void guest_vm::finish_job(unsigned index)
 {
-	wait("the guest finishes its job", [&] { return job_finished(index); });
+	wait_awake(index, "the guest finishes its job", [&] { return job_finished(index); });
+}
+
+/* Parked between its look at what to do and HLT, a vCPU would sleep on what it is told. */
+void guest_vm::wait_awake(unsigned index, std::string_view what,
+			  const std::function<bool()> &condition)
+{
+	wait(what, [&] {
+		if (condition())
+			return true;
+		if (memory(index).mode_seen == guest_mode::halt) {
+			parked guard(at(index));
+
+			at(index).make_runnable();
+		}
+		return false;
+	});
 }
 
 void guest_vm::wait_checked(std::string_view what, const std::function<bool()> &condition)

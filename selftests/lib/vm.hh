@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A small VM for tests: N vCPUs in 64-bit mode with x2APIC on, running what
- * guest.hh describes, and every way there is to send it an interrupt.
+ * A small VM for tests: N vCPUs in 64-bit mode, running what guest.hh describes with
+ * the x2APIC on or, if told so, the xAPIC; and every way there is to send it an
+ * interrupt.
  */
 #pragma once
 
@@ -22,9 +23,19 @@ constexpr uint32_t msi_address(unsigned apic_id)
 	return 0xfee00000 | apic_id << 12;
 }
 inline constexpr uint32_t msi_logical = 1 << 2;
+inline constexpr uint32_t msi_redirection_hint = 1 << 3;
 inline constexpr uint32_t msi_lowest_priority = 1 << 8;
 inline constexpr uint32_t msi_nmi = 4 << 8;
 inline constexpr uint32_t msi_init = 5 << 8;
+
+/* How an xAPIC takes logical destinations: a bit each, or a cluster of up to four. */
+enum class xapic_model { flat, cluster };
+
+/* The tests have two vCPUs in a cluster. */
+constexpr unsigned xapic_logical_id(xapic_model model, unsigned index)
+{
+	return model == xapic_model::flat ? 1 << index : index / 2 << 4 | 1 << index % 2;
+}
 
 class guest_vm {
 public:
@@ -39,6 +50,9 @@ public:
 	vcpu &at(unsigned index) { return *cpus[index]; }
 	guest_cpu &memory(unsigned index) { return *cpus[index]->memory; }
 	uint64_t stack_top(unsigned index) const;
+
+	/* For vCPUs that were never started. */
+	void use_xapic(xapic_model model);
 
 	/* One more vCPU, not started. */
 	unsigned add_vcpu();
@@ -73,6 +87,8 @@ public:
 	void route_pin(unsigned pin, unsigned index, unsigned vector, trigger kind);
 	/* The same, lowest priority among the vCPUs of a logical mask. */
 	void route_pin_to_any(unsigned pin, unsigned mask, unsigned vector, trigger kind);
+	/* Any redirection entry. */
+	void write_redirection(unsigned pin, uint64_t bits);
 	void set_line(unsigned pin, bool level);
 	void pulse_line(unsigned pin);
 
@@ -86,11 +102,13 @@ public:
 	uint64_t handled_total();
 
 private:
+	void wait_awake(unsigned index, std::string_view what,
+			const std::function<bool()> &condition);
 	void wait_checked(std::string_view what, const std::function<bool()> &condition);
 	void map_memory(unsigned max_vcpus);
 	void write_tables();
+	void write_gates(const char *vectors);
 	void set_routes();
-	void write_redirection(unsigned pin, uint64_t bits);
 
 	unique_fd kvm;
 	unique_fd vm;
