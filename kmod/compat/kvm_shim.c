@@ -164,6 +164,10 @@ bool corbel_vcpu_takes(struct kvm_vcpu *vcpu, const u8 *registers,
 	    !kvm_apic_match_dest(vcpu, NULL, request->shorthand, request->dest_id,
 				 request->dest_mode))
 		return false;
+	/* KVM gives it to everybody: there is no lowest priority of a physical broadcast. */
+	if (request->dest_mode == APIC_DEST_PHYSICAL && request->dest_id == 0xff &&
+	    request->delivery_mode == APIC_DM_LOWEST && !request->msi_redir_hint)
+		return false;
 	*apic_id = base & X2APIC_ENABLE ? id : id >> 24;
 	/* 0xff is everybody; and is it this one's, while the guest may be changing it? */
 	return *apic_id != 0xff && kvm_apic_match_dest(vcpu, NULL, 0, *apic_id, APIC_DEST_PHYSICAL);

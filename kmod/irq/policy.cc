@@ -13,7 +13,7 @@ namespace {
 using rt::Order;
 
 /* asm/apicdef.h */
-constexpr u16 mode_lowest_priority = 0x100;
+constexpr u16 mode_fixed = 0, mode_lowest_priority = 0x100;
 
 /* Some turns of the scheduler's. */
 constexpr u32 contention_ms = 100;
@@ -27,8 +27,11 @@ template <typename T>
 /* May one of several take it? */
 [[gnu::always_inline]] inline bool leaves_choice(const kvm_lapic_irq *request)
 {
-	return (member<u16>(request, CORBEL_OFF_IRQ_DELIVERY_MODE) == mode_lowest_priority ||
-		member<bool>(request, CORBEL_OFF_IRQ_REDIR_HINT)) &&
+	const u16 mode = member<u16>(request, CORBEL_OFF_IRQ_DELIVERY_MODE);
+
+	/* An NMI can have the hint, too. */
+	return (mode == mode_lowest_priority ||
+		(mode == mode_fixed && member<bool>(request, CORBEL_OFF_IRQ_REDIR_HINT))) &&
 	       !member<u32>(request, CORBEL_OFF_IRQ_SHORTHAND) &&
 	       member<bool>(request, CORBEL_OFF_IRQ_LEVEL);
 }

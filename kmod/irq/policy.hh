@@ -5,7 +5,7 @@
  * DOC: what is a choice
  *
  * An interrupt of a device (MSI by irqfd or ioctl, IOAPIC pin) that the guest has
- * declared lowest-priority, or whose MSI carries the redirection hint, and whose
+ * declared lowest-priority, or fixed in an MSI with the redirection hint, and whose
  * destination more than one vCPU with an enabled local APIC matches. KVM takes one of
  * them by its vector's number or, with vector_hashing=N, by the processor priority;
  * where their threads are plays no part. kvm_irq_delivery_to_apic_fast() is the first

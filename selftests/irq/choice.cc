@@ -149,6 +149,28 @@ void keep_what_has_one_target()
 	CHECK_EQ(irq_policy(both.irq.get()).offered, 0u, "choices");
 }
 
+/* An NMI with the redirection hint stays one; a broadcast has no lowest priority. */
+void keep_what_is_no_choice()
+{
+	two both;
+
+	set_irq_policy(both.irq.get(), CORBEL_IRQ_POLICY_RESIDENT_FIRST);
+	for (unsigned i = 1; i <= times; i++) {
+		CHECK_EQ(both.vm.send_raw_msi(to_both | msi_redirection_hint, msi_nmi | 0x50), 1,
+			 "NMI");
+		both.vm.wait("the NMI is handled", [&] {
+			return both.vm.handled(0, nmi_vector) + both.vm.handled(1, nmi_vector) >= i;
+		});
+		CHECK_EQ(both.vm.send_raw_msi(msi_address(0xff), msi_lowest_priority | 0x51), 2,
+			 "broadcast");
+		both.await(0, 0x51, i);
+		both.await(1, 0x51, i);
+	}
+	CHECK_EQ(both.read(0).nmi + both.read(1).nmi, times, "NMIs");
+	CHECK_EQ(both.accepted(0, 0x50) + both.accepted(1, 0x50), 0u, "an NMI has no vector");
+	CHECK_EQ(irq_policy(both.irq.get()).offered, 0u, "choices");
+}
+
 void obey_a_vector_of_its_own()
 {
 	two both;
@@ -389,6 +411,7 @@ constexpr test_case cases[] = {
 	{"resident first: halted before outside KVM", prefer_halted_to_away},
 	{"least pending", balance_what_is_pending},
 	{"one target stays the target", keep_what_has_one_target},
+	{"NMIs and broadcasts are no choice", keep_what_is_no_choice},
 	{"a vector's own policy", obey_a_vector_of_its_own},
 	{"a disabled APIC is no candidate", skip_a_disabled_apic},
 	{"IOAPIC pins, edge and level", choose_for_pins},

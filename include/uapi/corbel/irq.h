@@ -318,8 +318,8 @@ struct corbel_irq_ring {
  *             although a candidate was resident (LEAST_PENDING may do that)
  *
  * A choice is an interrupt from outside the vCPUs (MSI, IOAPIC pin) that the guest has
- * declared lowest-priority, or whose MSI has the redirection hint, and that two or
- * more vCPUs match. All others go where they always go. The policy lasts until it is
+ * declared lowest-priority, or a fixed one whose MSI has the redirection hint, and that
+ * two or more vCPUs match. All others go where they always go. The policy lasts until it is
  * set anew or the attachment ends.
  *
  * Errors: EINVAL (a policy there is not), EOPNOTSUPP (the hook it needs is missing),
