@@ -14,6 +14,10 @@
  *	coalesced = accepted + restored - (injected - extint) - dropped - pending,
  *
  * exact whenever nothing is under way, and it costs the delivery path nothing.
+ *
+ * A vCPU is found by the hooks some time before its record is first taken from the IRR.
+ * What was delivered before and is injected in that time is in nobody's record: it is
+ * counted as restored when it is injected.
  */
 #include "delivery.hh"
 
@@ -211,6 +215,13 @@ CORBEL_COLD bool is_extint(ObservedVcpu *vcpu, u8 vector)
 	return vcpu->irr()(vector / 64) & mask || !(vcpu->pending.word(vector / 64) & mask);
 }
 
+/* Its delivery was not seen: it was before observation began. */
+CORBEL_COLD void count_unknown(ObservedVcpu *vcpu, u8 vector)
+{
+	if (!vcpu->sampled.load(Order::relaxed))
+		vcpu->counts[vector].restored.fetch_add(1, Order::relaxed);
+}
+
 [[gnu::always_inline]] inline void count_latency(ObservedVcpu *vcpu, u8 vector, u64 ticks)
 {
 	VectorCounts &counts = vcpu->counts[vector];
@@ -237,6 +248,8 @@ CORBEL_COLD bool is_extint(ObservedVcpu *vcpu, u8 vector)
 		add(vcpu->counts[vector].extint, 1);
 		return;
 	}
+	if (!vcpu->pending.knows(vector)) [[unlikely]]
+		count_unknown(vcpu, vector);
 	if (began) [[likely]]
 		count_latency(vcpu, vector, ticks);
 

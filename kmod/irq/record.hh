@@ -138,6 +138,17 @@ public:
 		return open() ? Injected::unsettled : Injected::done;
 	}
 
+	/*
+	 * On the vCPU's own thread, before inject(): was @vector's delivery seen? What
+	 * was taken out of the record too early stays unsure until then.
+	 */
+	[[nodiscard, gnu::always_inline]] bool knows(unsigned vector) const
+	{
+		return (word_[vector / 64].load(Order::acquire) |
+			unsure_[vector / 64].load(Order::acquire)) &
+		       mask_of(vector);
+	}
+
 	/* The vector's bit may be stale. Follow it by settle() or accept_exit(). */
 	void mark_unsure(unsigned vector)
 	{

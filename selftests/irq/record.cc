@@ -186,6 +186,52 @@ void attach_under_load()
 	}
 }
 
+/*
+ * Each vector is sent again only when it has been handled, so none is ever coalesced and
+ * one that is not accounted for is seen.
+ */
+void count_from_the_middle()
+{
+	constexpr unsigned first = 0x40, last = 0x5f;
+
+	ensure_corbel();
+	guest_vm vm(2);
+	unique_fd device = connect_device();
+	vm.start();
+	vm.set_mode(1, guest_mode::halt);
+	for (unsigned round = 0; round < amount(4, 40); round++) {
+		const unsigned index = round % 2;
+		std::atomic<bool> stop = false;
+		std::thread sender([&] {
+			while (!stop) {
+				uint64_t all = vm.memory(index).total + last - first + 1;
+
+				for (unsigned vector = first; vector <= last; vector++)
+					vm.send_msi(index, vector);
+				while (vm.memory(index).total < all && !stop)
+					std::this_thread::yield();
+			}
+		});
+		unique_fd attachment, irq;
+		try {
+			attachment = attach(device.get(), vm.fd());
+			irq = open_irq(attachment.get());
+			vm.wait("interrupts are observed",
+				[&] { return irq_vcpu(irq.get(), index).injected > 1000; });
+		} catch (...) {
+			stop = true;
+			sender.join();
+			throw;
+		}
+		stop = true;
+		sender.join();
+		wait_idle(vm);
+		check_ledger(irq.get(), 2);
+		corbel_irq_vcpu now = irq_vcpu(irq.get(), index);
+		CHECK_EQ(now.coalesced + now.dropped, 0u, "round {}", round);
+	}
+}
+
 /* What was pending before anybody looked is in the record at once. */
 void find_what_was_pending()
 {
@@ -220,6 +266,7 @@ void tell_residency()
 constexpr test_case cases[] = {
 	{"record, IRR, LAPIC and guest agree", agree_in_all_phases},
 	{"attached under load", attach_under_load},
+	{"counted from the middle", count_from_the_middle},
 	{"pending before attaching", find_what_was_pending},
 	{"where a vCPU is", tell_residency},
 };
