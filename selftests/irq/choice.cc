@@ -235,6 +235,8 @@ void choose_for_pins()
 		CHECK_EQ(both.accepted(away, 0x50), away * times, "vCPU {} edge", away);
 		if (!away)
 			CHECK_EQ(both.accepted(0, 0x52), 0u, "level");
+		/* The pin waits for the EOI of who is away next. */
+		wait_idle(vm);
 	}
 	CHECK_EQ(irq_policy(both.irq.get()).avoidable, 0u, "avoidable");
 	wait_idle(vm);
