@@ -128,14 +128,6 @@ struct alignas(64) ObservedVcpu {
 	{
 		return pending.word(vector / 64) >> (vector % 64) & 1;
 	}
-	/* All that is counted of what came, but for the coalesced ones. */
-	[[nodiscard]] u64 accounted_for(u8 vector) const
-	{
-		const VectorCounts &of = counts[vector];
-
-		return of.injected.load(Order::relaxed) - of.extint.load(Order::relaxed) +
-		       dropped(vector) + is_pending(vector);
-	}
 	/*
 	 * Deliveries of @vector that met it pending: what is left when all else is
 	 * taken off, see delivery.cc. Below zero for the length of an injection, which
@@ -150,30 +142,10 @@ struct alignas(64) ObservedVcpu {
 			return 0;
 		for (const rt::Atomic<u64> &path : of.accepted)
 			came += path.load(Order::relaxed);
-		const u64 gone = accounted_for(vector);
+		const u64 gone = of.injected.load(Order::relaxed) - of.extint.load(Order::relaxed) +
+				 dropped(vector) + is_pending(vector);
 
 		return came > gone ? came - gone : 0;
-	}
-	/*
-	 * Once, when the record has been taken for the first time: the hooks have counted
-	 * since a little earlier. What was injected meanwhile and not seen coming was
-	 * pending before; so it is restored, like what is pending still. What comes while
-	 * this looks may be taken for that too, and is then left over as coalesced.
-	 */
-	void open_ledger()
-	{
-		for (unsigned vector = 0; vector < CORBEL_IRQ_VECTORS; vector++) {
-			VectorCounts &of = counts[vector];
-			/* First, so that no injection is seen without its delivery. */
-			u64 came = of.restored.load(Order::acquire);
-
-			for (const rt::Atomic<u64> &path : of.accepted)
-				came += path.load(Order::acquire);
-			const u64 gone = accounted_for(static_cast<u8>(vector));
-
-			if (gone > came)
-				of.restored.fetch_add(gone - came, Order::relaxed);
-		}
 	}
 	/* Is @vector in the local APIC's ISR, 256 bits like the IRR? */
 	[[nodiscard]] bool in_service(u8 vector) const

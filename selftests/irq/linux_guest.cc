@@ -5,6 +5,7 @@
  * for our own guest, and a guest that notices nothing, also with all in force that
  * has a say in its interrupts.
  */
+#include "contended.hh"
 #include "distributor.hh"
 #include "process.hh"
 #include "tap.hh"
@@ -190,6 +191,7 @@ constexpr unsigned ids = 64;
 void switch_all_on(int irq, unsigned policy)
 {
 	set_irq_policy(irq, policy);
+	set_boost(irq, make_boost(CORBEL_IRQ_BOOST_SOURCES));
 }
 
 void check_console(const stock_guest &guest)
@@ -247,11 +249,16 @@ void bear_all_policies()
 
 	corbel_irq_check check = irq_check(irq.get());
 	corbel_irq_policy policy = irq_policy(irq.get());
+	await_no_boost(irq.get());
+	corbel_irq_boost boost = get_boost(irq.get());
 	corbel_dist_counts total = dist.total();
 	comment("{} accepted in {} rounds of traffic, {} of them the distributor's ({} raised, {} "
 		"coalesced); {} choices; missing {}, status wrong {}",
 		count_accepted(irq.get()), rounds, total.delivered, total.raised, total.coalesced,
 		policy.offered, check.missing, check.status_wrong);
+	comment("boosts: {} asked for, {} made, {} needless, {} over budget", boost.asked,
+		boost.boosted, boost.needless, boost.over_budget);
+	CHECK_EQ(boost.restored, boost.boosted, "threads set back");
 	CHECK(total.delivered > rounds, "the distributor was hardly used: {}", total.delivered);
 	CHECK_EQ(check.missing, 0u, "entries at which the IRR held more than the record");
 	CHECK_EQ(check.status_wrong, 0u,
