@@ -218,7 +218,7 @@ CORBEL_COLD bool is_extint(ObservedVcpu *vcpu, u8 vector)
 /* Its delivery was not seen: it was before observation began. */
 CORBEL_COLD void count_unknown(ObservedVcpu *vcpu, u8 vector)
 {
-	if (!vcpu->sampled.load(Order::relaxed))
+	if (!vcpu->sampled.load(Order::relaxed) && !vcpu->pending.knows_for_sure(vector))
 		vcpu->counts[vector].restored.fetch_add(1, Order::relaxed);
 }
 
@@ -343,6 +343,12 @@ void wait_for_quiet(const Done &done)
 }
 
 } /* namespace */
+
+void begin(ObservedVcpu *vcpu)
+{
+	wait_for_quiet([&] { return vcpu->pending.settle(vcpu->irr(), Reporter{vcpu}); });
+	tell_resync(vcpu);
+}
 
 void reload(ObservedVcpu *vcpu)
 {

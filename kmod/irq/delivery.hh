@@ -37,6 +37,12 @@ void settle(ObservedVcpu *vcpu);
 void resync(ObservedVcpu *vcpu);
 
 /*
+ * Begin to keep the record: add what the IRR has. Deliveries have been seen for some
+ * time, and the vCPU may be between taking a vector and injecting it. Task context.
+ */
+void begin(ObservedVcpu *vcpu);
+
+/*
  * Take the record from the IRR. Task context. Not to be called while the vCPU
  * may be between taking a vector and injecting it, but for a vCPU that has not
  * been exact before.

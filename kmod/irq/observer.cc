@@ -252,7 +252,7 @@ void Observer::go_live(u32 from, u32 to)
 		vcpu->sampled.store(sampled, Order::relaxed);
 		set_sampled(vcpu, sampled);
 		if (!sampled)
-			reload(vcpu);
+			begin(vcpu);
 		rt::set_bit(reinterpret_cast<u64 *>(&line(i)->present), i % 64);
 		for (rt::Atomic<Distributor *> &it : distributors_) {
 			if (Distributor *distributor = it.load(Order::relaxed))

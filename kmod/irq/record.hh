@@ -148,6 +148,15 @@ public:
 			unsure_[vector / 64].load(Order::acquire)) &
 		       mask_of(vector);
 	}
+	/*
+	 * The last word on it: a closer that read the IRR before the vector was taken
+	 * from it may be about to add the bit. One that closes later is not.
+	 */
+	[[nodiscard]] bool knows_for_sure(unsigned vector)
+	{
+		wait_open();
+		return knows(vector);
+	}
 
 	/* The vector's bit may be stale. Follow it by settle() or accept_exit(). */
 	void mark_unsure(unsigned vector)
@@ -238,7 +247,7 @@ public:
 private:
 	static constexpr Word mask_of(unsigned vector) { return Word{1} << (vector % 64); }
 
-	/* Counted in the gate already, so that no further closing can start. */
+	/* For accept_enter() no further closing can start: it is counted in the gate. */
 	void wait_open()
 	{
 		while (gate_.load(Order::acquire) & closed)
