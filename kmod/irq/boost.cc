@@ -49,13 +49,16 @@ rt::Result<void> Booster::add(ObservedVcpu *vcpu)
 
 void Booster::set(const corbel_irq_boost &wanted, ObservedVcpu *const *vcpus, u32 count)
 {
-	for (u32 i = 0; i < CORBEL_IRQ_WORDS; i++)
+	/* Off leaves the rest as it was: jobs that are under way may still read it. */
+	for (u32 i = 0; wanted.sources && i < CORBEL_IRQ_WORDS; i++)
 		vectors_[i].store(wanted.vectors[i], Order::relaxed);
-	priority_.store(wanted.priority, Order::relaxed);
-	slice_us_.store(wanted.slice_us, Order::relaxed);
-	budget_us_.store(wanted.budget_us, Order::relaxed);
-	period_ms_.store(wanted.period_ms, Order::relaxed);
-	new_budget_.store(true, Order::release);
+	if (wanted.sources) {
+		priority_.store(wanted.priority, Order::relaxed);
+		slice_us_.store(wanted.slice_us, Order::relaxed);
+		budget_us_.store(wanted.budget_us, Order::relaxed);
+		period_ms_.store(wanted.period_ms, Order::relaxed);
+		new_budget_.store(true, Order::release);
+	}
 	sources_.store(wanted.sources, Order::seq_cst);
 	if (wanted.sources || !worker_)
 		return;
@@ -70,12 +73,14 @@ void Booster::set(const corbel_irq_boost &wanted, ObservedVcpu *const *vcpus, u3
 void Booster::get(corbel_irq_boost *out) const
 {
 	out->sources = sources_.load(Order::relaxed);
-	out->priority = priority_.load(Order::relaxed);
-	out->slice_us = slice_us_.load(Order::relaxed);
-	out->budget_us = budget_us_.load(Order::relaxed);
-	out->period_ms = period_ms_.load(Order::relaxed);
-	for (u32 i = 0; i < CORBEL_IRQ_WORDS; i++)
-		out->vectors[i] = vectors_[i].load(Order::relaxed);
+	if (out->sources) {
+		out->priority = priority_.load(Order::relaxed);
+		out->slice_us = slice_us_.load(Order::relaxed);
+		out->budget_us = budget_us_.load(Order::relaxed);
+		out->period_ms = period_ms_.load(Order::relaxed);
+		for (u32 i = 0; i < CORBEL_IRQ_WORDS; i++)
+			out->vectors[i] = vectors_[i].load(Order::relaxed);
+	}
 	out->asked = asked_.load(Order::relaxed);
 	out->boosted = boosted_.load(Order::relaxed);
 	out->needless = needless_.load(Order::relaxed);

@@ -22,11 +22,11 @@ public:
 	/* The longest period, so that products stay in 64 bits. */
 	static constexpr std::uint64_t longest = 1'000'000'000;
 
-	/* @share in each @period: share <= period <= longest. Full at first. */
+	/* @share in each @period: share <= period, 0 < period <= longest. Full at first. */
 	void set(std::uint64_t share, std::uint64_t period, std::uint64_t now)
 	{
 		share_ = share;
-		period_ = period;
+		period_ = period ? period : 1;
 		left_ = static_cast<std::int64_t>(share);
 		filled_ = now;
 	}
