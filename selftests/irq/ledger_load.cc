@@ -105,12 +105,13 @@ private:
 	{
 		threads.emplace_back([this, send, seed = seed++] {
 			std::mt19937 random(seed);
+			pace pace(vm);
 
 			try {
 				while (!stopping) {
 					send(random);
 					if (random() % 16 == 0)
-						std::this_thread::sleep_for(
+						pace.rest(
 							std::chrono::microseconds(random() % 2048));
 				}
 			} catch (const std::exception &error) {
@@ -218,8 +219,8 @@ private:
 	balance read();
 
 	std::optional<interrupt_load> load;
-	std::optional<senders> other;
 	std::optional<session> now;
+	std::optional<senders> other; /* its threads use what is there now: the first to go */
 	std::string debugfs;
 	std::mt19937 random{7};
 	uint64_t ipis = 0;

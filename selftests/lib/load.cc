@@ -3,7 +3,30 @@
 #include "tap.hh"
 #include "wait.hh"
 
+#include <chrono>
+
 namespace corbel::selftest {
+
+bool pace::is_ahead()
+{
+	bool ahead = false;
+
+	for (unsigned i = 0; i < seen.size(); i++) {
+		progress now = {vm.memory(i).loops, vm.memory(i).total};
+
+		if (now.loops == seen[i].loops && now.handled != seen[i].handled)
+			ahead = true;
+		seen[i] = now;
+	}
+	return ahead;
+}
+
+void pace::rest(std::chrono::microseconds rest)
+{
+	std::this_thread::sleep_for(rest);
+	while (is_ahead())
+		std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
 
 interrupt_load::interrupt_load(guest_vm &vm, unsigned seed)
 	: vm(vm), random(seed), counts(vm.nr_vcpus())
@@ -43,6 +66,8 @@ void interrupt_load::stop()
 
 void interrupt_load::loop()
 try {
+	pace pace(vm);
+
 	for (uint64_t i = 0; i < todo && !stopping; i++) {
 		unsigned dice = random();
 		unsigned index = (dice >> 16) % vm.nr_vcpus();
@@ -60,8 +85,7 @@ try {
 		total++;
 		/* Bursts of about sixteen, so that the vCPUs get a turn and HLT happens. */
 		if (dice >> 28 == 0)
-			std::this_thread::sleep_for(
-				std::chrono::microseconds((dice >> 24 & 15) << 4));
+			pace.rest(std::chrono::microseconds((dice >> 24 & 15) << 4));
 	}
 	finished = true;
 } catch (const std::exception &error) {

@@ -9,9 +9,32 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <random>
 
 namespace corbel::selftest {
+
+/*
+ * Keeps a thread that sends from getting ahead of the guest for ever: a vCPU that has the
+ * next interrupt whenever it ends one does nothing else, and never sees what it is told.
+ */
+class pace {
+public:
+	explicit pace(guest_vm &vm) : vm(vm), seen(vm.nr_vcpus()) {}
+
+	/* Sleeps for @rest, and on while a vCPU only handles interrupts. */
+	void rest(std::chrono::microseconds rest);
+
+private:
+	struct progress {
+		uint64_t loops, handled;
+	};
+
+	bool is_ahead();
+
+	guest_vm &vm;
+	std::vector<progress> seen;
+};
 
 class interrupt_load {
 public:

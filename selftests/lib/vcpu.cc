@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vcpu.hh"
+#include "file.hh"
 #include "tap.hh"
 #include "wait.hh"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <sys/mman.h>
@@ -202,6 +204,21 @@ std::string vcpu::trouble()
 	std::lock_guard guard(lock);
 
 	return failed_because;
+}
+
+std::string vcpu::state_text() const
+{
+	std::string task = fmt::format("/proc/self/task/{}/", tid.load());
+	std::string where = tid && file_exists(task + "stack") ? read_file(task + "stack") : "";
+
+	std::ranges::replace(where, '\n', ' ');
+	return fmt::format(
+		"vCPU {}: mode {}, seen {}; {} loops, {} interrupts, the last {:#x}; job {}, "
+		"finished {}; in the kernel: {}",
+		index, static_cast<int>(memory->mode.load()),
+		static_cast<int>(memory->mode_seen.load()), memory->loops.load(), memory->total,
+		memory->last_vector, memory->job_number.load(), memory->job_finished.load(),
+		where.empty() ? "no" : where);
 }
 
 /* True while the vCPU can go on. */

@@ -64,6 +64,9 @@ public:
 	/* Why the guest stopped by itself; empty while it has not. */
 	std::string trouble();
 
+	/* A line for who looks for the cause of a failure; needs nothing of the vCPU. */
+	std::string state_text() const;
+
 	guest_cpu *const memory;
 	const unsigned index;
 

@@ -234,7 +234,7 @@ void guest_vm::wait_checked(std::string_view what, const std::function<bool()> &
 {
 	std::string trouble;
 
-	wait_until(what, [&] {
+	bool done = wait_for([&] {
 		for (auto &cpu : cpus)
 			if (trouble.empty())
 				trouble = cpu->trouble();
@@ -242,6 +242,20 @@ void guest_vm::wait_checked(std::string_view what, const std::function<bool()> &
 	});
 	if (!trouble.empty())
 		throw failure(trouble);
+	if (!done) {
+		tell_state();
+		throw failure(fmt::format("gave up waiting until {}", what));
+	}
+}
+
+/* What there is to see of vCPUs that do not do what is waited for, without stopping them. */
+void guest_vm::tell_state()
+{
+	for (int look = 0; look < 2; look++) {
+		for (auto &cpu : cpus)
+			comment("{}", cpu->state_text());
+		std::this_thread::sleep_for(std::chrono::milliseconds(100));
+	}
 }
 
 uint64_t guest_vm::handled(unsigned index, unsigned vector)

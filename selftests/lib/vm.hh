@@ -105,6 +105,7 @@ private:
 	void wait_awake(unsigned index, std::string_view what,
 			const std::function<bool()> &condition);
 	void wait_checked(std::string_view what, const std::function<bool()> &condition);
+	void tell_state();
 	void map_memory(unsigned max_vcpus);
 	void write_tables();
 	void write_gates(const char *vectors);
