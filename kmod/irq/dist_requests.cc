@@ -63,10 +63,13 @@ Result<long> map(Distributor *distributor, u64 user)
 	return 0;
 }
 
-/* Hands @count answers, made one by one, to the user's list. */
+/* Hands an answer for each of @count ids, made one by one, to the user's list. */
 template <typename T, typename Make>
-Result<void> answer_list(u64 user, u32 first, u32 count, const Make &make)
+Result<long> answer_list(const Distributor *distributor, u64 user, u32 first, u32 count,
+			 const Make &make)
 {
+	if (!distributor->has(first, count))
+		return Error::invalid;
 	for (u32 i = 0; i < count; i++) {
 		const T answer = make(first + i);
 
@@ -75,31 +78,25 @@ Result<void> answer_list(u64 user, u32 first, u32 count, const Make &make)
 		if (i % piece == piece - 1)
 			corbel_reschedule();
 	}
-	return {};
+	return 0;
 }
 
 Result<long> read(Distributor *distributor, u64 user)
 {
 	const auto request = CORBEL_TRY(read_arguments<corbel_dist_read>(user));
 
-	if (!distributor->has(request.first, request.count))
-		return Error::invalid;
-	CORBEL_TRY(answer_list<corbel_dist_entry>(
-		request.entries, request.first, request.count,
-		[distributor](u32 id) { return distributor->read(id); }));
-	return 0;
+	return answer_list<corbel_dist_entry>(
+		distributor, request.entries, request.first, request.count,
+		[distributor](u32 id) { return distributor->read(id); });
 }
 
 Result<long> ledger(Distributor *distributor, u64 user)
 {
 	const auto request = CORBEL_TRY(read_arguments<corbel_dist_ledger>(user));
 
-	if (!distributor->has(request.first, request.count))
-		return Error::invalid;
-	CORBEL_TRY(answer_list<corbel_dist_counts>(
-		request.counts, request.first, request.count,
-		[distributor](u32 id) { return distributor->counts(id); }));
-	return 0;
+	return answer_list<corbel_dist_counts>(
+		distributor, request.counts, request.first, request.count,
+		[distributor](u32 id) { return distributor->counts(id); });
 }
 
 Result<long> raise(Distributor *distributor, u64 user)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "stats.hh"
 
+#include <corbel/dist_counts.hh>
+
 #include "../core/arguments.hh"
 #include "distributor.hh"
 #include "observer.hh"
@@ -191,12 +193,7 @@ corbel_dist_counts sum_of_counts(Distributor *distributor)
 	for (u32 id = 0; id < distributor->ids(); id++) {
 		const corbel_dist_counts of = distributor->counts(id);
 
-		sum.raised += of.raised;
-		sum.restored += of.restored;
-		sum.delivered += of.delivered;
-		sum.coalesced += of.coalesced;
-		sum.dropped += of.dropped;
-		sum.pending += of.pending;
+		add_counts(sum, of);
 		if (id % piece == piece - 1)
 			corbel_reschedule();
 	}

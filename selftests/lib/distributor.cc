@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "distributor.hh"
 
+#include <corbel/dist_counts.hh>
+
 #include <atomic>
 #include <bit>
 #include <sys/eventfd.h>
@@ -222,12 +224,7 @@ corbel_dist_counts distributor::total() const
 			"+ pending {}",
 			id, of.raised, of.restored, of.delivered, of.coalesced, of.dropped,
 			of.pending);
-		sum.raised += of.raised;
-		sum.restored += of.restored;
-		sum.delivered += of.delivered;
-		sum.coalesced += of.coalesced;
-		sum.dropped += of.dropped;
-		sum.pending += of.pending;
+		irq::add_counts(sum, of);
 		id++;
 	}
 	return sum;

@@ -17,6 +17,8 @@
 
 #include <libcorbel/text_file.hh>
 
+#include <corbel/dist_counts.hh>
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -154,12 +156,7 @@ Result<Answer> ledger(const Distributor &device, const DeviceCommand &command)
 				answer.lines.push_back(
 					fmt::format("ledger {}: {}", id, show_counts(of)));
 			}
-			sum.raised += of.raised;
-			sum.restored += of.restored;
-			sum.delivered += of.delivered;
-			sum.coalesced += of.coalesced;
-			sum.dropped += of.dropped;
-			sum.pending += of.pending;
+			irq::add_counts(sum, of);
 			id++;
 		}
 	}
