@@ -6,6 +6,7 @@
  */
 #include "contended.hh"
 #include "tap.hh"
+#include "timing.hh"
 
 #include <algorithm>
 #include <unistd.h>
@@ -21,10 +22,7 @@ struct outcome {
 	std::vector<uint64_t> ticks; /* lowest first */
 	double share; /* of its CPU that the hog got */
 
-	[[nodiscard]] uint64_t at(unsigned percent) const
-	{
-		return ticks[std::min(ticks.size() - 1, ticks.size() * percent / 100)];
-	}
+	[[nodiscard]] uint64_t at(unsigned percent) const { return percentile(ticks, percent); }
 };
 
 outcome measure(contended &it, double length)

@@ -4,12 +4,13 @@
  * policy may touch, and what a choice is worth when one of the vCPUs has to share its
  * CPU.
  */
+#include "cpu_hog.hh"
 #include "observed_vm.hh"
 #include "tap.hh"
+#include "timing.hh"
 #include "wait.hh"
 
 #include <algorithm>
-#include <sched.h>
 
 using namespace corbel::selftest;
 
@@ -280,27 +281,6 @@ void change_under_load()
 
 /* ---- what it is worth ------------------------------------------------------------ */
 
-std::vector<int> allowed_cpus()
-{
-	cpu_set_t set;
-	std::vector<int> cpus;
-
-	sched_getaffinity(0, sizeof(set), &set);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			cpus.push_back(cpu);
-	return cpus;
-}
-
-void pin(pid_t thread, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK(sched_setaffinity(thread, sizeof(set), &set) == 0, "pinning: {}", error_name(errno));
-}
-
 struct outcome {
 	std::vector<uint64_t> ticks;
 	unsigned preempted = 0; /* went to a vCPU that did not have its CPU */
@@ -334,10 +314,7 @@ outcome measure(two &both, unsigned count)
 
 void print(const char *name, const outcome &out, uint64_t khz)
 {
-	auto at = [&](unsigned percent) {
-		return out.ticks[std::min(out.ticks.size() - 1, out.ticks.size() * percent / 100)] *
-		       1000 / khz;
-	};
+	auto at = [&](unsigned percent) { return percentile(out.ticks, percent) * 1000 / khz; };
 
 	comment("{}: {} interrupts, raise to handler us: median {}, p90 {}, p99 {}; {} went to a "
 		"preempted vCPU",
@@ -351,28 +328,19 @@ void avoid_who_is_preempted()
 	if (cpus.size() < 2)
 		skip("needs two CPUs");
 	two both;
-	std::atomic<bool> stop = false;
-	std::atomic<pid_t> hog_id = 0;
 	const unsigned count = amount(40, 1000);
 	const uint64_t khz = irq_info(both.irq.get()).tsc_khz;
 
 	both.vm.set_mode(1, guest_mode::halt);
-	pin(both.vm.at(0).thread_id(), cpus[0]);
-	pin(both.vm.at(1).thread_id(), cpus[1]);
-	pin(0, cpus[1]);
-	std::thread hog([&] {
-		pin(0, cpus[0]);
-		hog_id = 1;
-		while (!stop.load(std::memory_order_relaxed))
-			;
-	});
-	wait_until("the hog runs", [&] { return hog_id != 0; });
+	pin(both.vm.at(0).thread_id(), {cpus[0]});
+	pin(both.vm.at(1).thread_id(), {cpus[1]});
+	pin(0, {cpus[1]});
+	cpu_hog hog(cpus[0]);
 
 	outcome kvm = measure(both, count);
 	set_irq_policy(both.irq.get(), CORBEL_IRQ_POLICY_RESIDENT_FIRST);
 	outcome chosen = measure(both, count);
-	stop = true;
-	hog.join();
+	hog.stop();
 
 	print("KVM's choice", kvm, khz);
 	print("resident first", chosen, khz);

@@ -3,13 +3,14 @@
  * The distributor device, one promise of <corbel/dist.h> after the other: where a
  * raise goes, in which order, what is pending meanwhile, and what is counted.
  */
+#include "cpu_hog.hh"
 #include "distributor.hh"
 #include "ring_reader.hh"
 #include "wait.hh"
 
 #include <algorithm>
+#include <list>
 #include <numeric>
-#include <sched.h>
 
 using namespace corbel::selftest;
 
@@ -82,40 +83,18 @@ void hold_for_user_space()
 	it.check_quiet();
 }
 
-void pin(pid_t thread, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK(sched_setaffinity(thread, sizeof(set), &set) == 0, "sched_setaffinity: {}",
-	      error_name(errno));
-}
-
 /* A vCPU of which others take the CPU away, from time to time. */
 void hold_for_preempted()
 {
 	dist_vm it(1);
-	cpu_set_t allowed;
-	std::atomic<bool> stop = false;
-	std::atomic<unsigned> running = 0;
-	std::vector<std::thread> hogs;
+	const int cpu = allowed_cpus().front();
+	std::list<cpu_hog> hogs;
 	unsigned recorded = 0;
 
-	sched_getaffinity(0, sizeof(allowed), &allowed);
-	int cpu = 0;
-	while (!CPU_ISSET(cpu, &allowed))
-		cpu++;
 	it.vm.start();
-	pin(it.vm.at(0).thread_id(), cpu);
+	pin(it.vm.at(0).thread_id(), {cpu});
 	for (unsigned i = 0; i < 3; i++)
-		hogs.emplace_back([&] {
-			pin(0, cpu);
-			running++;
-			while (!stop)
-				;
-		});
-	wait_until("the hogs run", [&] { return running == 3; });
+		hogs.emplace_back(cpu);
 	it.dist.map(3, 0, 0x62);
 	for (unsigned i = 1; i <= 60; i++) {
 		/* Where it is is a hint: by the time of the raise it can have changed. */
@@ -124,9 +103,7 @@ void hold_for_preempted()
 		recorded += it.dist.raise(3) == CORBEL_DIST_WAS_RECORDED;
 		it.wait_handled(0, 0x62, i);
 	}
-	stop = true;
-	for (std::thread &hog : hogs)
-		hog.join();
+	hogs.clear();
 	comment("{} of 60 were recorded first", recorded);
 	CHECK(recorded > 0, "none was recorded although the vCPU was preempted");
 	it.check_quiet();

@@ -4,19 +4,15 @@
  */
 #pragma once
 
+#include "cpu_hog.hh"
 #include "observed_vm.hh"
 
-#include <thread>
+#include <optional>
 
 namespace corbel::selftest {
 
 inline constexpr uint32_t boost_devices = 1U << CORBEL_IRQ_PATH_DEVICE;
 
-/* A policy for all vectors: half a millisecond a boost, 5 % of a CPU. */
-corbel_irq_boost make_boost(uint32_t sources);
-corbel_irq_boost get_boost(int irq);
-void set_boost(int irq, corbel_irq_boost boost);
-void set_boost_off(int irq);
 /* Until none is under way. */
 void await_no_boost(int irq);
 
@@ -42,16 +38,14 @@ struct contended : observed_vm {
 	/* It is scheduled as it was at first. */
 	void check_normal(const char *when) const;
 	/* CPU time of the hog, seconds. */
-	[[nodiscard]] double hogged() const { return seconds_of(hog_clock); }
-	void stop_hog();
+	[[nodiscard]] double hogged() const { return seconds_of(hog->clock()); }
+	void stop_hog() { hog->stop(); }
 
 	pid_t thread = 0;
 
 private:
 	std::vector<int> allowed;
-	std::thread hog;
-	clockid_t hog_clock = 0;
-	std::atomic<bool> stop = false;
+	std::optional<cpu_hog> hog;
 };
 
 } // namespace corbel::selftest

@@ -195,6 +195,42 @@ void set_irq_policy(int irq, unsigned of_vm, unsigned vector, unsigned of_vector
 	need(irq, CORBEL_IRQ_POLICY, policy, "setting the policy");
 }
 
+corbel_irq_boost make_boost(uint32_t sources)
+{
+	corbel_irq_boost boost = {};
+
+	boost.flags = CORBEL_IRQ_F_SET;
+	boost.sources = sources;
+	boost.priority = 1;
+	boost.slice_us = 500;
+	boost.budget_us = 5000;
+	boost.period_ms = 100;
+	for (auto &word : boost.vectors)
+		word = ~0ULL;
+	return boost;
+}
+
+corbel_irq_boost get_boost(int irq)
+{
+	corbel_irq_boost boost = {};
+
+	need(irq, CORBEL_IRQ_BOOST, boost, "CORBEL_IRQ_BOOST");
+	return boost;
+}
+
+void set_boost(int irq, corbel_irq_boost boost)
+{
+	need(irq, CORBEL_IRQ_BOOST, boost, "setting the boost");
+}
+
+void set_boost_off(int irq)
+{
+	corbel_irq_boost off = {};
+
+	off.flags = CORBEL_IRQ_F_SET;
+	set_boost(irq, off);
+}
+
 __u64 sum_paths(const __u64 (&accepted)[CORBEL_IRQ_PATHS])
 {
 	__u64 sum = 0;

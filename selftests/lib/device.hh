@@ -52,6 +52,12 @@ corbel_irq_policy irq_policy(int irq);
 void set_irq_policy(int irq, unsigned of_vm, unsigned vector = 0,
 		    unsigned of_vector = CORBEL_IRQ_POLICY_INHERIT);
 
+/* A policy for all vectors: half a millisecond a boost, 5 % of a CPU. */
+corbel_irq_boost make_boost(uint32_t sources);
+corbel_irq_boost get_boost(int irq);
+void set_boost(int irq, corbel_irq_boost boost);
+void set_boost_off(int irq);
+
 __u64 sum_paths(const __u64 (&accepted)[CORBEL_IRQ_PATHS]);
 bool test_vector(const __u64 (&words)[CORBEL_IRQ_WORDS], unsigned vector);
 unsigned count_vectors(const __u64 (&words)[CORBEL_IRQ_WORDS]);

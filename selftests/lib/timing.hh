@@ -13,6 +13,12 @@
 
 namespace corbel::selftest {
 
+/* Of @sorted, lowest first, which is not empty. */
+inline uint64_t percentile(const std::vector<uint64_t> &sorted, unsigned percent)
+{
+	return sorted[std::min(sorted.size() - 1, sorted.size() * percent / 100)];
+}
+
 class timing {
 public:
 	explicit timing(std::string name) : name(std::move(name)) {}

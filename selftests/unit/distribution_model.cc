@@ -15,6 +15,7 @@
  * each id's counts balance, records and status say what the ids say, and what was
  * delivered is what vCPUs were given.
  */
+#include "exploration_test.hh"
 #include "interleaving.hh"
 #include "irq/distribution.hh"
 
@@ -414,26 +415,13 @@ TEST_P(DistributionScenario, holds_in_every_interleaving)
 
 	GetParam().set_up(model);
 	const auto found = model.explore();
-	std::string trace;
-	for (const auto &step : found.trace)
-		trace += "\n  " + step;
-	EXPECT_EQ(found.violation, "") << trace;
+	expect_no_violation(found);
 	EXPECT_TRUE(found.complete);
 	EXPECT_GT(found.quiet_states, 1U);
-	RecordProperty("states", static_cast<int>(found.states));
 }
 
-std::string test_name(const testing::TestParamInfo<Scenario> &info)
-{
-	std::string name = info.param.name;
-
-	for (char &c : name)
-		if (c == ' ')
-			c = '_';
-	return name;
-}
 INSTANTIATE_TEST_SUITE_P(Distribution, DistributionScenario, testing::ValuesIn(scenarios),
-			 test_name);
+			 test_name<Scenario>);
 
 /* All places of the rules that write, over all scenarios. */
 std::map<Site, std::string> writing_sites()

@@ -4,6 +4,7 @@
  * its steps in turn. One word of it; record_words_model.cc has two.
  */
 #define CORBEL_MODEL_WORDS 1
+#include "exploration_test.hh"
 #include "record_model.hh"
 
 #include <map>
@@ -47,13 +48,9 @@ TEST_P(RecordScenario, holds_in_every_interleaving)
 
 	GetParam().set_up(model);
 	const auto found = model.explore();
-	std::string trace;
-	for (const auto &step : found.trace)
-		trace += "\n  " + step;
-	EXPECT_EQ(found.violation, "") << trace;
+	expect_no_violation(found);
 	EXPECT_TRUE(found.complete);
 	EXPECT_GT(found.quiet_states, 1U);
-	RecordProperty("states", static_cast<int>(found.states));
 }
 
 /* The same with the counts, which multiply the states: as many as there is time for. */
@@ -63,23 +60,10 @@ TEST_P(RecordScenario, leaves_the_coalesced_ones)
 
 	GetParam().set_up(model.with_balance());
 	const auto found = model.explore(most_states_with_counts);
-	std::string trace;
-	for (const auto &step : found.trace)
-		trace += "\n  " + step;
-	EXPECT_EQ(found.violation, "") << trace;
-	RecordProperty("states", static_cast<int>(found.states));
+	expect_no_violation(found);
 }
 
-std::string test_name(const testing::TestParamInfo<Scenario> &info)
-{
-	std::string name = info.param.name;
-
-	for (char &c : name)
-		if (c == ' ')
-			c = '_';
-	return name;
-}
-INSTANTIATE_TEST_SUITE_P(Record, RecordScenario, testing::ValuesIn(scenarios), test_name);
+INSTANTIATE_TEST_SUITE_P(Record, RecordScenario, testing::ValuesIn(scenarios), test_name<Scenario>);
 
 /* All places of the record that write, over all scenarios. */
 std::vector<std::pair<Site, std::string>> writing_sites()

@@ -4,6 +4,7 @@
  * status bit.
  */
 #define CORBEL_MODEL_WORDS 2
+#include "exploration_test.hh"
 #include "record_model.hh"
 
 namespace {
@@ -13,12 +14,8 @@ TEST(RecordWords, status_follows_both_words_in_every_interleaving)
 	RecordModel model;
 
 	const auto found = model.deliver(1).deliver(65).run_vcpu(1).explore();
-	std::string trace;
-	for (const auto &step : found.trace)
-		trace += "\n  " + step;
-	EXPECT_EQ(found.violation, "") << trace;
+	expect_no_violation(found);
 	EXPECT_TRUE(found.complete);
-	RecordProperty("states", static_cast<int>(found.states));
 }
 
 } // namespace
