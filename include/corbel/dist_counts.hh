@@ -15,7 +15,8 @@ constexpr void add_counts(corbel_dist_counts &sum, const corbel_dist_counts &of)
 	sum.restored += of.restored;
 	sum.delivered += of.delivered;
 	sum.coalesced += of.coalesced;
-	sum.dropped += of.dropped;
+	sum.refused += of.refused;
+	sum.withdrawn += of.withdrawn;
 	sum.pending += of.pending;
 }
 

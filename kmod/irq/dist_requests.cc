@@ -105,7 +105,7 @@ Result<long> raise(Distributor *distributor, u64 user)
 
 	if (request.pad || !distributor->has(request.id, 1))
 		return Error::invalid;
-	static_assert(static_cast<int>(Raised::dropped) == CORBEL_DIST_WAS_DROPPED &&
+	static_assert(static_cast<int>(Raised::refused) == CORBEL_DIST_WAS_REFUSED &&
 		      static_cast<int>(Raised::delivered) == CORBEL_DIST_WAS_DELIVERED &&
 		      static_cast<int>(Raised::recorded) == CORBEL_DIST_WAS_RECORDED &&
 		      static_cast<int>(Raised::coalesced) == CORBEL_DIST_WAS_COALESCED);
@@ -127,7 +127,7 @@ Result<long> raise_many(Distributor *distributor, u64 user)
 			return Error::invalid;
 	}
 	for (u32 i = 0; i < request.count; i++) {
-		taken += distributor->raise(ids[i]) != Raised::dropped;
+		taken += distributor->raise(ids[i]) != Raised::refused;
 		if (i % piece == piece - 1)
 			corbel_reschedule();
 	}

@@ -60,7 +60,7 @@ enum class Presence : std::uint8_t {
 	present, /* resident or halted */
 };
 
-enum class Raised : std::uint8_t { dropped, delivered, recorded, coalesced };
+enum class Raised : std::uint8_t { refused, delivered, recorded, coalesced };
 
 /* What an id is mapped to, and its state, in one word. Zero: not mapped. */
 class IdConfig {
@@ -142,7 +142,8 @@ public:
 		Atomic<Word> restored;
 		Atomic<Word> delivered;
 		Atomic<Word> coalesced;
-		Atomic<Word> dropped;
+		Atomic<Word> refused;
+		Atomic<Word> withdrawn;
 	};
 
 	struct Desk {
@@ -158,7 +159,7 @@ public:
 
 	/* Counts of one id at one moment. */
 	struct Counts {
-		Word raised, restored, delivered, coalesced, dropped, pending;
+		Word raised, restored, delivered, coalesced, refused, withdrawn, pending;
 	};
 
 	/* @desks: one more than vCPUs. Zeroed, but for record, status and lock. */
@@ -204,7 +205,7 @@ public:
 			const bool pending = was.is_pending();
 
 			if (pending && !to.is_mapped())
-				add(ids_[id].dropped);
+				add(ids_[id].withdrawn);
 			move(id, from, was, desk, to, pending && to.is_mapped());
 		});
 	}
@@ -216,7 +217,7 @@ public:
 			if (pending && !was.is_pending())
 				add(ids_[id].restored);
 			else if (!pending && was.is_pending())
-				add(ids_[id].dropped);
+				add(ids_[id].withdrawn);
 			move(id, from, was, desk, to, pending);
 		});
 	}
@@ -250,7 +251,8 @@ public:
 				      .restored = of.restored.load(Order::relaxed),
 				      .delivered = of.delivered.load(Order::relaxed),
 				      .coalesced = of.coalesced.load(Order::relaxed),
-				      .dropped = of.dropped.load(Order::relaxed),
+				      .refused = of.refused.load(Order::relaxed),
+				      .withdrawn = of.withdrawn.load(Order::relaxed),
 				      .pending = config.is_pending()};
 		});
 	}
@@ -364,8 +366,8 @@ private:
 					Presence presence)
 	{
 		if (presence == Presence::gone) {
-			add(ids_[id].dropped);
-			return Raised::dropped;
+			add(ids_[id].refused);
+			return Raised::refused;
 		}
 		set_pending(desk, id, config);
 		if (!config.is_masked())
@@ -379,8 +381,8 @@ private:
 			add(it.delivered);
 			return Raised::delivered;
 		}
-		add(it.dropped);
-		return Raised::dropped;
+		add(it.refused);
+		return Raised::refused;
 	}
 
 	void move(std::uint32_t id, Desk &from, IdConfig was, Desk &desk, IdConfig to, bool pending)

@@ -187,7 +187,8 @@ corbel_dist_counts Distributor::counts(u32 id)
 		.restored = of.restored,
 		.delivered = of.delivered,
 		.coalesced = of.coalesced,
-		.dropped = of.dropped,
+		.refused = of.refused,
+		.withdrawn = of.withdrawn,
 		.pending = of.pending};
 }
 

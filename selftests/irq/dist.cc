@@ -188,14 +188,14 @@ void count_what_is_dropped()
 {
 	dist_vm it(1);
 
-	CHECK_EQ(it.dist.raise(9), CORBEL_DIST_WAS_DROPPED, "not mapped");
-	CHECK_EQ(it.dist.counts(9).dropped, 1u, "not mapped");
+	CHECK_EQ(it.dist.raise(9), CORBEL_DIST_WAS_REFUSED, "not mapped");
+	CHECK_EQ(it.dist.counts(9).refused, 1u, "not mapped");
 	it.vm.start();
 	it.dist.map(9, 0, 0x64);
 	it.dist.map(10, 0, 0x65, 0, CORBEL_DIST_MASKED);
 	CHECK_EQ(it.dist.raise(10), CORBEL_DIST_WAS_RECORDED, "masked");
 	it.dist.unmap(10);
-	CHECK_EQ(it.dist.counts(10).dropped, 1u, "unmapped while pending");
+	CHECK_EQ(it.dist.counts(10).withdrawn, 1u, "unmapped while pending");
 	{
 		parked guard(it.vm.at(0));
 
@@ -203,7 +203,7 @@ void count_what_is_dropped()
 		CHECK_EQ(it.dist.raise(9), CORBEL_DIST_WAS_RECORDED, "in user space");
 	}
 	it.vm.wait("the disabled APIC is found out",
-		   [&] { return it.dist.counts(9).dropped == 2; });
+		   [&] { return it.dist.counts(9).refused == 2; });
 	CHECK(!it.dist.status(0), "the status");
 	{
 		parked guard(it.vm.at(0));

@@ -145,7 +145,8 @@ void check_totals(dist_vm &it, uint64_t sent)
 	__u64 handled = 0, coalesced = 0;
 
 	CHECK_EQ(total.raised, sent, "raised");
-	CHECK_EQ(total.pending + total.dropped + total.restored, 0u, "pending or dropped");
+	CHECK_EQ(total.pending + total.refused + total.withdrawn + total.restored, 0u,
+		 "pending or dropped");
 	std::vector<std::array<corbel_irq_vector, CORBEL_IRQ_VECTORS>> vectors;
 	for (unsigned i = 0; i < vcpus; i++)
 		vectors.push_back(irq_vectors(it.observed.irq.get(), i));
@@ -192,7 +193,7 @@ void remap_under_load()
 }
 
 /* Everything is saved and restored in the middle of it, and ids unmapped: what is
- * dropped or restored then is counted as such. */
+ * refused, withdrawn or restored then is counted as such. */
 void reset_under_load()
 {
 	dist_vm it(vcpus, ids);
@@ -216,8 +217,9 @@ void reset_under_load()
 	it.wait_given_out();
 	it.check_quiet();
 	corbel_dist_counts total = it.dist.total();
-	comment("{} raised, {} restored, {} delivered, {} coalesced, {} dropped", total.raised,
-		total.restored, total.delivered, total.coalesced, total.dropped);
+	comment("{} raised, {} restored, {} delivered, {} coalesced, {} refused, {} withdrawn",
+		total.raised, total.restored, total.delivered, total.coalesced, total.refused,
+		total.withdrawn);
 	CHECK(!load.failed, "a raiser failed");
 	CHECK_EQ(total.raised, load.sent.load(), "raised");
 }

@@ -129,7 +129,7 @@ void save_and_restore()
 	for (corbel_dist_entry &entry : calm)
 		entry.state &= ~CORBEL_DIST_PENDING;
 	CHECK_EQ(to.dist.map(calm, CORBEL_DIST_RESTORE), 0, "restore what is not pending");
-	CHECK_EQ(to.dist.total().dropped, before.pending, "dropped");
+	CHECK_EQ(to.dist.total().withdrawn, before.pending, "withdrawn");
 	to.dist.check_pages();
 	CHECK_EQ(to.dist.map(saved, CORBEL_DIST_RESTORE), 0, "restore once more");
 	to.vm.start();
@@ -144,12 +144,12 @@ void save_and_restore()
 	CHECK_EQ(from.dist.reset(), 0, "reset");
 	corbel_dist_counts after = from.dist.total();
 	CHECK_EQ(after.raised, before.raised, "raised");
-	CHECK_EQ(after.dropped, before.dropped + before.pending, "dropped");
+	CHECK_EQ(after.withdrawn, before.withdrawn + before.pending, "withdrawn");
 	CHECK_EQ(after.pending, 0u, "pending");
 	for (const corbel_dist_entry &entry : from.dist.read())
 		CHECK_EQ(entry.state, 0, "id {}", entry.id);
 	from.dist.check_pages();
-	CHECK_EQ(from.dist.raise(1), CORBEL_DIST_WAS_DROPPED, "after a reset");
+	CHECK_EQ(from.dist.raise(1), CORBEL_DIST_WAS_REFUSED, "after a reset");
 }
 
 /* Several devices of a VM have nothing in common but the vCPUs. */
@@ -219,11 +219,11 @@ void outlive_the_vm()
 		CHECK_EQ(dist->kick(), -ESTALE, "kick");
 		CHECK_EQ(dist->bind(8, bell.get()), -ESTALE, "bind");
 		CHECK_EQ(dist->set_masked(0, 1, true), -ESTALE, "mask");
-		__u64 dropped = dist->total().dropped;
+		__u64 refused = dist->total().refused;
 		signal_eventfd(source.get());
 		corbel_dist_counts seven = dist->counts(7);
-		CHECK(dist->total().dropped == dropped + 1 || seven.pending,
-		      "a signal after the end was not dropped");
+		CHECK(dist->total().refused == refused + 1 || seven.pending,
+		      "a signal after the end was not refused");
 		corbel_irq_dist more = {.ids = 64, .vcpus = 1};
 		CHECK_EQ(request(irq.get(), CORBEL_IRQ_DIST_NEW, more), -ESTALE, "a new one");
 		/* In any order. */

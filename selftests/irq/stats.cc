@@ -271,8 +271,10 @@ void balance_from_the_start()
 
 scalars scalars_of(const corbel_dist_counts &of)
 {
-	return {{"posted", of.raised},	     {"restored", of.restored}, {"delivered", of.delivered},
-		{"coalesced", of.coalesced}, {"dropped", of.dropped},	{"pending", of.pending}};
+	return {{"posted", of.raised},		 {"restored", of.restored},
+		{"delivered", of.delivered},	 {"coalesced", of.coalesced},
+		{"dropped_refused", of.refused}, {"dropped_withdrawn", of.withdrawn},
+		{"pending", of.pending}};
 }
 
 /* 0 or a negative error number. */
@@ -314,8 +316,9 @@ void sum_up_distributors()
 		return total;
 	};
 	const corbel_dist_counts waiting = check();
-	CHECK(waiting.pending > 100 && waiting.dropped > 50, "{} pending, {} dropped",
-	      waiting.pending, waiting.dropped);
+	CHECK(waiting.pending > 100 && waiting.refused > 50 && waiting.withdrawn > 20,
+	      "{} pending, {} refused, {} withdrawn", waiting.pending, waiting.refused,
+	      waiting.withdrawn);
 	CHECK(get.doorbells > 0, "no doorbell was rung");
 	observed.vm.start();
 	for (unsigned i = 0; i < 2; i++)

@@ -219,11 +219,11 @@ corbel_dist_counts distributor::total() const
 	for (const corbel_dist_counts &of : counts(0, ids)) {
 		CHECK_EQ(
 			of.raised + of.restored,
-			of.delivered + of.coalesced + of.dropped + of.pending,
-			"id {}: raised {} + restored {} = delivered {} + coalesced {} + dropped {} "
-			"+ pending {}",
-			id, of.raised, of.restored, of.delivered, of.coalesced, of.dropped,
-			of.pending);
+			of.delivered + of.coalesced + of.refused + of.withdrawn + of.pending,
+			"id {}: raised {} + restored {} = delivered {} + coalesced {} + refused {} "
+			"+ withdrawn {} + pending {}",
+			id, of.raised, of.restored, of.delivered, of.coalesced, of.refused,
+			of.withdrawn, of.pending);
 		irq::add_counts(sum, of);
 		id++;
 	}

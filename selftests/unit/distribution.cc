@@ -24,9 +24,9 @@ TEST(Distribution, nothing_is_mapped_at_first)
 	TestDistribution rules(100, 2);
 
 	rules.make_present(0);
-	EXPECT_EQ(rules.raise(0), Raised::dropped);
-	EXPECT_EQ(rules.raise(99), Raised::dropped);
-	EXPECT_EQ(rules.counts(99).dropped, 1U);
+	EXPECT_EQ(rules.raise(0), Raised::refused);
+	EXPECT_EQ(rules.raise(99), Raised::refused);
+	EXPECT_EQ(rules.counts(99).refused, 1U);
 	EXPECT_FALSE(rules.set_masked(5, true));
 }
 
@@ -89,7 +89,7 @@ TEST(Distribution, mapping_moves_what_is_pending)
 	rules.map(4, mapped(0, 0x44));
 	(void)rules.raise(4);
 	rules.map(4, {});
-	EXPECT_EQ(rules.counts(4).dropped, 1U);
+	EXPECT_EQ(rules.counts(4).withdrawn, 1U);
 	EXPECT_FALSE(rules.status(0) || rules.record(0, 4));
 }
 
@@ -102,7 +102,7 @@ TEST(Distribution, a_vcpu_that_is_gone_takes_nothing)
 	rules.seat(0).exists = false;
 	EXPECT_EQ(rules.raise(4), Raised::coalesced);
 	rules.map(5, mapped(0, 0x45));
-	EXPECT_EQ(rules.raise(5), Raised::dropped);
+	EXPECT_EQ(rules.raise(5), Raised::refused);
 	rules.make_present(0);
 	EXPECT_TRUE(rules.seat(0).given.empty());
 	EXPECT_TRUE(rules.record(0, 4)) << "it stays readable";
@@ -128,7 +128,7 @@ public:
 		if (it.since)
 			it.counts.coalesced++;
 		else if (!it.config.is_mapped())
-			it.counts.dropped++;
+			it.counts.refused++;
 		else
 			make_pending(it);
 		give_out();
@@ -139,7 +139,7 @@ public:
 
 		it.config = to;
 		if (it.since && !to.is_mapped()) {
-			it.counts.dropped++;
+			it.counts.withdrawn++;
 			it.since.reset();
 		} else if (it.since) {
 			make_pending(it);
@@ -151,7 +151,7 @@ public:
 		Entry &it = entries[id];
 
 		it.counts.restored += pending && !it.since;
-		it.counts.dropped += !pending && it.since;
+		it.counts.withdrawn += !pending && it.since;
 		it.config = to;
 		it.since.reset();
 		if (pending)
@@ -194,7 +194,7 @@ public:
 			const unsigned vcpu = best->config.desk() - 1;
 
 			if (disabled[vcpu]) {
-				best->counts.dropped++;
+				best->counts.refused++;
 				continue;
 			}
 			best->counts.delivered++;
@@ -218,10 +218,11 @@ void compare(TestDistribution &rules, Oracle &oracle)
 		ASSERT_EQ(got.restored, want.counts.restored) << id;
 		ASSERT_EQ(got.delivered, want.counts.delivered) << id;
 		ASSERT_EQ(got.coalesced, want.counts.coalesced) << id;
-		ASSERT_EQ(got.dropped, want.counts.dropped) << id;
+		ASSERT_EQ(got.refused, want.counts.refused) << id;
+		ASSERT_EQ(got.withdrawn, want.counts.withdrawn) << id;
 		ASSERT_EQ(got.pending, want.since.has_value()) << id;
-		ASSERT_EQ(got.raised + got.restored,
-			  got.delivered + got.coalesced + got.dropped + got.pending);
+		ASSERT_EQ(got.raised + got.restored, got.delivered + got.coalesced + got.refused +
+							     got.withdrawn + got.pending);
 		ASSERT_EQ(rules.config(id).with_pending(false).word(), want.config.word());
 	}
 	for (unsigned vcpu = 0; vcpu < Oracle::vcpus; vcpu++) {

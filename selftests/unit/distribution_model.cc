@@ -125,7 +125,8 @@ public:
 			name_cell(ids_[i].restored, name + " restored");
 			name_cell(ids_[i].delivered, name + " delivered");
 			name_cell(ids_[i].coalesced, name + " coalesced");
-			name_cell(ids_[i].dropped, name + " dropped");
+			name_cell(ids_[i].refused, name + " refused");
+			name_cell(ids_[i].withdrawn, name + " withdrawn");
 			machine.set_initial(ids_[i].config.cell(), mapped(0, i).word());
 		}
 		rules_.init(ids_, desks_);
@@ -299,7 +300,8 @@ private:
 
 			if (value(state, it.raised) !=
 			    value(state, it.delivered) + value(state, it.coalesced) +
-				    value(state, it.dropped) + config.is_pending())
+				    value(state, it.refused) + value(state, it.withdrawn) +
+				    config.is_pending())
 				return "the counts of id " + std::to_string(id) + " do not balance";
 			if (value(state, it.delivered) != given(state, id))
 				return "id " + std::to_string(id) +

@@ -69,7 +69,7 @@ TEST(DistributionThreads, every_raise_is_accounted_for)
 		const auto counts = rules.counts(id);
 
 		EXPECT_EQ(counts.raised, counts.delivered + counts.coalesced) << id;
-		EXPECT_EQ(counts.dropped + counts.pending, 0U) << id;
+		EXPECT_EQ(counts.refused + counts.withdrawn + counts.pending, 0U) << id;
 		raised += counts.raised;
 		delivered += counts.delivered;
 	}

@@ -8,22 +8,27 @@ namespace corbel::cli {
 std::int64_t balance_of(const corbel_dist_counts &counts)
 {
 	return static_cast<std::int64_t>(counts.raised + counts.restored - counts.delivered -
-					 counts.coalesced - counts.dropped - counts.pending);
+					 counts.coalesced - counts.refused - counts.withdrawn -
+					 counts.pending);
 }
 
 std::string show_counts(const corbel_dist_counts &counts)
 {
-	return fmt::format("posted {}, restored {}, delivered {}, coalesced {}, dropped {}, "
+	return fmt::format("posted {}, restored {}, delivered {}, coalesced {}, refused {}, "
+			   "withdrawn {}, "
 			   "pending {}, balance {}",
 			   counts.raised, counts.restored, counts.delivered, counts.coalesced,
-			   counts.dropped, counts.pending, balance_of(counts));
+			   counts.refused, counts.withdrawn, counts.pending, balance_of(counts));
 }
 
 Json json_of(const corbel_dist_counts &counts)
 {
-	return {{"posted", counts.raised},	 {"restored", counts.restored},
-		{"delivered", counts.delivered}, {"coalesced", counts.coalesced},
-		{"dropped", counts.dropped},	 {"pending", counts.pending},
+	return {{"posted", counts.raised},
+		{"restored", counts.restored},
+		{"delivered", counts.delivered},
+		{"coalesced", counts.coalesced},
+		{"dropped", {{"refused", counts.refused}, {"withdrawn", counts.withdrawn}}},
+		{"pending", counts.pending},
 		{"balance", balance_of(counts)}};
 }
 
@@ -48,7 +53,8 @@ Table table_of(std::span<const corbel_irq_dist_get> distributors)
 		     {"RESTORED"},
 		     {"DELIVERED"},
 		     {"COALESCED"},
-		     {"DROPPED"},
+		     {"REFUSED"},
+		     {"WITHDRAWN"},
 		     {"PENDING"},
 		     {"BALANCE"}});
 
@@ -56,9 +62,9 @@ Table table_of(std::span<const corbel_irq_dist_get> distributors)
 		const auto &of = dist.counts;
 		std::vector<std::string> cells;
 
-		for (__u64 count :
-		     {__u64{dist.slot}, __u64{dist.ids}, __u64{dist.vcpus}, dist.doorbells,
-		      of.raised, of.restored, of.delivered, of.coalesced, of.dropped, of.pending})
+		for (__u64 count : {__u64{dist.slot}, __u64{dist.ids}, __u64{dist.vcpus},
+				    dist.doorbells, of.raised, of.restored, of.delivered,
+				    of.coalesced, of.refused, of.withdrawn, of.pending})
 			cells.push_back(fmt::format("{}", count));
 		cells.push_back(fmt::format("{}", balance_of(of)));
 		table.add(std::move(cells));
@@ -69,8 +75,8 @@ Table table_of(std::span<const corbel_irq_dist_get> distributors)
 const char *name_of_outcome(unsigned outcome)
 {
 	switch (outcome) {
-	case CORBEL_DIST_WAS_DROPPED:
-		return "dropped";
+	case CORBEL_DIST_WAS_REFUSED:
+		return "refused";
 	case CORBEL_DIST_WAS_DELIVERED:
 		return "delivered";
 	case CORBEL_DIST_WAS_RECORDED:

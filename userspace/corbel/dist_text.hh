@@ -25,7 +25,7 @@ namespace corbel::cli {
 /* A row each. */
 [[nodiscard]] Table table_of(std::span<const corbel_irq_dist_get> distributors);
 
-/* "delivered", "recorded", "coalesced", "dropped" of CORBEL_DIST_WAS_*. */
+/* "delivered", "recorded", "coalesced", "refused" of CORBEL_DIST_WAS_*. */
 [[nodiscard]] const char *name_of_outcome(unsigned outcome);
 
 } /* namespace corbel::cli */

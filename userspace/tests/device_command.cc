@@ -181,12 +181,14 @@ TEST(dist_text, balance)
 				  .restored = 1,
 				  .delivered = 4,
 				  .coalesced = 3,
-				  .dropped = 2,
+				  .refused = 1,
+				  .withdrawn = 1,
 				  .pending = 1};
 
 	EXPECT_EQ(balance_of(counts), 0);
 	EXPECT_EQ(json_of(counts)["balance"], 0);
 	EXPECT_EQ(json_of(counts)["posted"], 9);
+	EXPECT_EQ(json_of(counts)["dropped"]["withdrawn"], 1);
 	counts.delivered += 2;
 	EXPECT_EQ(balance_of(counts), -2);
 	EXPECT_THAT(show_counts(counts), testing::EndsWith("pending 1, balance -2"));

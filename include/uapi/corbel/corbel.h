@@ -47,8 +47,8 @@
  * ABI version. Major: the tool and the module must agree. Minor: grows with
  * additions; a tool may be older than the module, never newer.
  */
-#define CORBEL_ABI_MAJOR 1
-#define CORBEL_ABI_MINOR 2
+#define CORBEL_ABI_MAJOR 2
+#define CORBEL_ABI_MINOR 0
 
 #define CORBEL_IOC_MAGIC 0xCB
 

@@ -12,7 +12,7 @@
  *   pending     the vCPU is preempted or in user space, or the id is masked: one bit
  *               in the vCPU's pending record was set, and the vCPU is not touched;
  *   coalesced   the id was pending already;
- *   dropped     the id is not mapped, the vCPU's local APIC is disabled, or the VM
+ *   refused     the id is not mapped, the vCPU's local APIC is disabled, or the VM
  *               has ended.
  *
  * What is pending and not masked is delivered when the vCPU becomes resident, before
@@ -27,7 +27,9 @@
  *
  * Ledger. For each id, at every moment,
  *
- *   raised + restored = delivered + coalesced + dropped + pending.
+ *   raised + restored = delivered + coalesced + refused + withdrawn + pending,
+ *
+ * where the last but one were pending when their owner took that away.
  *
  * What becomes of a delivered vector in the local APIC, which may have it pending
  * already, is in the vector's own counts (CORBEL_IRQ_VECTORS_GET).
@@ -101,8 +103,9 @@ struct corbel_dist_line {
  * @restored: made pending by CORBEL_DIST_RESTORE
  * @delivered: given to a local APIC
  * @coalesced: raised while pending already
- * @dropped: raised while not mapped, while the APIC was disabled or after the VM's end;
- *           or pending when it was unmapped, reset or restored as not pending
+ * @refused: dropped: raised while not mapped, given out while the APIC was disabled, or
+ *           raised after the VM's end
+ * @withdrawn: dropped: pending when it was unmapped, reset or restored as not pending
  * @pending: now
  */
 struct corbel_dist_counts {
@@ -110,7 +113,8 @@ struct corbel_dist_counts {
 	__u64 restored;
 	__u64 delivered;
 	__u64 coalesced;
-	__u64 dropped;
+	__u64 refused;
+	__u64 withdrawn;
 	__u64 pending;
 };
 
@@ -230,7 +234,7 @@ struct corbel_dist_raise {
 	__u32 pad;
 };
 
-#define CORBEL_DIST_WAS_DROPPED 0
+#define CORBEL_DIST_WAS_REFUSED 0
 #define CORBEL_DIST_WAS_DELIVERED 1
 #define CORBEL_DIST_WAS_RECORDED 2 /* pending now; delivered in a moment, perhaps */
 #define CORBEL_DIST_WAS_COALESCED 3
@@ -244,7 +248,7 @@ struct corbel_dist_raise {
  * @ids: user pointer to __u32[@count]
  *
  * All are looked at first: with one that does not exist (EINVAL) none is raised.
- * Returns how many were not dropped.
+ * Returns how many were not refused.
  */
 struct corbel_dist_raise_many {
 	__u32 size;
@@ -344,7 +348,7 @@ struct corbel_dist_ledger {
  * @size: sizeof(struct corbel_dist_reset)
  * @flags: 0
  *
- * What is pending is dropped. Eventfds, doorbells, the ring and the counts stay.
+ * What is pending is withdrawn. Eventfds, doorbells, the ring and the counts stay.
  */
 struct corbel_dist_reset {
 	__u32 size;
@@ -409,8 +413,8 @@ struct corbel_dist_kick {
  * @flags: 0
  *
  * Returns a stats fd, see <corbel/stats.h>, with the sums of struct corbel_dist_counts:
- * posted (its @raised), restored, delivered, coalesced, dropped, pending; and ids and
- * doorbells, as in struct corbel_dist_info. Like a mapping of it, the stats fd keeps
+ * posted (its @raised), restored, delivered, coalesced, dropped_refused,
+ * dropped_withdrawn, pending; and ids and doorbells, as in struct corbel_dist_info. Like a mapping of it, the stats fd keeps
  * the distributor, which ends with the last of them. Errors: ENOMEM, EMFILE.
  */
 struct corbel_dist_stats {

@@ -21,7 +21,8 @@
  *
  * of an observer, and of a distributor
  *
- *   posted + restored = delivered + coalesced + dropped + pending.
+ *   posted + restored =
+ *	delivered + coalesced + dropped_refused + dropped_withdrawn + pending.
  *
  * `coalesced` of an observer is what is left when all else is taken off (see
  * <corbel/irq.h>), and may for a moment be less than it was before.
