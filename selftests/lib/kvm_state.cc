@@ -93,6 +93,12 @@ std::vector<std::string> list_debugfs_vms()
 	return vms;
 }
 
+uint64_t read_kvm_stat(int vm, const char *name)
+{
+	return std::stoull(
+		read_file(fmt::format("{}/kvm/{}-{}/{}", debugfs(), getpid(), vm, name)));
+}
+
 kvm_state read_kvm_state()
 {
 	return {module_references(kvm_vendor_module()), list_debugfs_vms()};

@@ -16,6 +16,9 @@ namespace corbel::selftest {
 /* Folders of VMs in /sys/kernel/debug/kvm, sorted; skips without debugfs. */
 std::vector<std::string> list_debugfs_vms();
 
+/* A counter of a VM that this process made, as KVM's debugfs has it. */
+uint64_t read_kvm_stat(int vm, const char *name);
+
 /* References on the vendor module plus its VMs in debugfs. */
 struct kvm_state {
 	int references;
