@@ -16,7 +16,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all packages kernel modules userspace selftests unit emulator guest no-such-test \
-	demo check bench soak fuzz style clean help
+	demo check bench soak fuzz docs style clean help
 
 all: modules userspace selftests unit guest
 
@@ -45,6 +45,11 @@ emulator: packages
 
 guest: kernel emulator
 	@qemu-tests/l2
+
+# Documentation/verbs.md is made from the table of verbs; a test says when it is not.
+docs: userspace
+	$(build)/userspace/corbel manual --format markdown >$(build)/verbs.md
+	mv $(build)/verbs.md Documentation/verbs.md
 
 demo: modules userspace guest
 	@qemu-tests/demo
@@ -88,5 +93,6 @@ help:
 	@echo "make soak [T=...]    the tests at SCALE=$(SCALE) times their length"
 	@echo "make fuzz            an hour of the ABI fuzzer"
 	@echo "make style           the formatting and lint checks"
+	@echo "make docs            write Documentation/verbs.md anew"
 	@echo "make all             build, run nothing"
 	@echo "make clean           remove build/"

@@ -9,5 +9,6 @@
 #define _CORBEL_VERSION_H
 
 #define CORBEL_VERSION "0.1.0"
+#define CORBEL_VERSION_DATE "2026-11-23"
 
 #endif /* _CORBEL_VERSION_H */

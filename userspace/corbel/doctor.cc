@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "doctor/checks.hh"
-#include "options.hh"
+#include "schema.hh"
 #include "verb.hh"
 
 #include <sys/utsname.h>
@@ -36,6 +36,21 @@ ExitCode examine(const Options &options)
 	return count_of(findings, Severity::problem) ? ExitCode::failure : ExitCode::ok;
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::object(
+		{{"tool_version", s::string()},
+		 {"problems", s::count()},
+		 {"warnings", s::count()},
+		 {"findings",
+		  s::array(s::object({{"check", s::string("what was looked at")},
+				      {"state", s::one_of_words({"ok", "warning", "problem"})},
+				      {"summary", s::string()},
+				      {"remedy", s::nullable(s::string("what to do"))}}))}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
@@ -44,7 +59,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 		"--modules", options->modules, "DIR",
 		"Folder of corbel.ko and corbel_irq.ko; by default next to this tool, in ../modules "
 		"of it, and below /lib/modules");
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.json(options->json);
 	return [options] { return examine(*options); };
 }
 
@@ -59,6 +74,10 @@ const Verb doctor_verb{
 		    "corbel doctor --json                   the same for scripts",
 	.exit_codes = "1 also if there is any problem; warnings alone are a\n"
 		      "success.",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "boost_text.hh"
+#include "change.hh"
 #include "irq_json.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
@@ -30,6 +31,7 @@ struct Options {
 	std::uint32_t slice_us = 0;
 	std::uint32_t budget_us = 0;
 	std::uint32_t period_ms = 0;
+	bool dry_run = false;
 	bool json = false;
 };
 
@@ -41,9 +43,11 @@ VectorSet vectors_in(const corbel_irq_boost &boost)
 	return vectors;
 }
 
-Json json_of_boost(const Session &session, const corbel_irq_boost &boost)
+Json json_of_boost(const Session &session, const corbel_irq_boost &boost, const Change &change)
 {
 	return {{"vm", json_of(session.info)},
+		{"dry_run", change.dry_run},
+		{"changed", change.changed},
 		{"sources", show_sources(boost.sources)},
 		{"vectors", show_vectors(vectors_in(boost))},
 		{"priority", boost.priority},
@@ -61,9 +65,10 @@ Json json_of_boost(const Session &session, const corbel_irq_boost &boost)
 		{"longest_ns", boost.longest_ns}};
 }
 
-void print(const Session &session, const corbel_irq_boost &boost)
+void print(const Session &session, const corbel_irq_boost &boost, const Change &change)
 {
-	fmt::print("{}: {}\n", printable(session.label()), show_sources(boost.sources));
+	fmt::print("{}: {}{}\n", printable(session.label()), show_sources(boost.sources),
+		   sentence_of(change));
 	if (boost.sources)
 		fmt::print("vectors {}; SCHED_FIFO {} for {}, at most {} in {}\n",
 			   show_vectors(vectors_in(boost)), boost.priority,
@@ -83,6 +88,28 @@ std::uint32_t first_of(std::uint32_t given, std::uint32_t before, std::uint32_t 
 	if (given)
 		return given;
 	return before ? before : usual;
+}
+
+/* What was set, without what came of it. */
+bool same_rules(const corbel_irq_boost &one, const corbel_irq_boost &other)
+{
+	/* The rest means nothing while it is off. */
+	if (!one.sources || !other.sources)
+		return one.sources == other.sources;
+	return one.sources == other.sources && one.priority == other.priority &&
+	       one.slice_us == other.slice_us && one.budget_us == other.budget_us &&
+	       one.period_ms == other.period_ms && std::ranges::equal(one.vectors, other.vectors);
+}
+
+corbel_irq_boost with_rules(corbel_irq_boost counts, const corbel_irq_boost &rules)
+{
+	counts.sources = rules.sources;
+	counts.priority = rules.priority;
+	counts.slice_us = rules.slice_us;
+	counts.budget_us = rules.budget_us;
+	counts.period_ms = rules.period_ms;
+	std::ranges::copy(rules.vectors, counts.vectors);
+	return counts;
 }
 
 /* What @options make of what is in force. */
@@ -133,12 +160,19 @@ Result<void> run(const Options &options)
 	auto irq = CORBEL_EXPECT(session.vm.irq());
 	auto boost = CORBEL_EXPECT(irq.boost());
 
-	if (changes)
-		boost = CORBEL_EXPECT(irq.set_boost(CORBEL_EXPECT(wanted(options, boost))));
+	Change change{.dry_run = options.dry_run};
+
+	if (changes) {
+		const auto next = CORBEL_EXPECT(wanted(options, boost));
+
+		change.changed = !same_rules(boost, next);
+		boost = options.dry_run ? with_rules(boost, next)
+					: CORBEL_EXPECT(irq.set_boost(next));
+	}
 	if (options.json)
-		fmt::print("{}\n", dump(json_of_boost(session, boost), 2));
+		fmt::print("{}\n", dump(json_of_boost(session, boost, change), 2));
 	else
-		print(session, boost);
+		print(session, boost, change);
 	return {};
 }
 
@@ -147,6 +181,29 @@ Result<void> check(const std::string &text)
 {
 	CORBEL_EXPECT(Parse(text));
 	return {};
+}
+
+Json describe()
+{
+	namespace s = schema;
+
+	return s::joined(s::object({{"vm", s::vm()},
+				    {"sources", s::string("as for --set")},
+				    {"vectors", s::string("as for --vectors")},
+				    {"priority", s::count()},
+				    {"slice_us", s::count()},
+				    {"budget_us", s::count()},
+				    {"period_ms", s::count()},
+				    {"asked", s::count()},
+				    {"boosted", s::count()},
+				    {"needless", s::count("it had a CPU by then")},
+				    {"over_budget", s::count()},
+				    {"refused", s::count("by the scheduler")},
+				    {"restored", s::count()},
+				    {"foreign", s::count("left as somebody else had set them")},
+				    {"used_ns", s::count()},
+				    {"longest_ns", s::count()}}),
+			 s::object(s::change()));
 }
 
 std::function<ExitCode()> declare(OptionSet &set)
@@ -160,16 +217,19 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 check<sources_of>);
 	set.text("--vectors", options->vectors, "V,V-V,...", "For these vectors alone; or all",
 		 check<vectors_of>);
-	set.number("--priority", options->priority, 1, CORBEL_IRQ_BOOST_MAX_PRIORITY, "N",
+	set.number("--priority", options->priority, {1, CORBEL_IRQ_BOOST_MAX_PRIORITY}, "N",
 		   "SCHED_FIFO priority of a boosted vCPU (1)");
-	set.number("--slice-us", options->slice_us, CORBEL_IRQ_BOOST_MIN_SLICE_US,
-		   CORBEL_IRQ_BOOST_MAX_SLICE_US, "US", "How long one boost lasts (500)");
-	set.number("--budget-us", options->budget_us, CORBEL_IRQ_BOOST_MIN_SLICE_US,
-		   CORBEL_IRQ_BOOST_MAX_PERIOD_MS * 1000, "US",
-		   "CPU time of all boosts together in a period (5000)");
-	set.number("--period-ms", options->period_ms, CORBEL_IRQ_BOOST_MIN_PERIOD_MS,
-		   CORBEL_IRQ_BOOST_MAX_PERIOD_MS, "MS", "The period (100)");
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.number("--slice-us", options->slice_us,
+		   {CORBEL_IRQ_BOOST_MIN_SLICE_US, CORBEL_IRQ_BOOST_MAX_SLICE_US, "us"}, "US",
+		   "How long one boost lasts (500)");
+	set.number("--budget-us", options->budget_us,
+		   {CORBEL_IRQ_BOOST_MIN_SLICE_US, CORBEL_IRQ_BOOST_MAX_PERIOD_MS * 1000, "us"},
+		   "US", "CPU time of all boosts together in a period (5000)");
+	set.number("--period-ms", options->period_ms,
+		   {CORBEL_IRQ_BOOST_MIN_PERIOD_MS, CORBEL_IRQ_BOOST_MAX_PERIOD_MS, "ms"}, "MS",
+		   "The period (100)");
+	set.dry_run(options->dry_run);
+	set.json(options->json);
 	return [options] {
 		auto done = run(*options);
 
@@ -191,6 +251,10 @@ const Verb irq_boost_verb{
 		"corbel irq boost web1 --budget-us 2000         at most 2 %\n"
 		"corbel irq boost web1 --set off                no more; all are set back",
 	.exit_codes = "",
+	.effect = Effect::change,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

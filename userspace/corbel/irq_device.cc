@@ -8,9 +8,9 @@
 #include "device_command.hh"
 #include "device_state.hh"
 #include "dist_text.hh"
-#include "options.hh"
 #include "output_file.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "verb.hh"
 #include "wakeup.hh"
@@ -40,6 +40,7 @@ struct Options {
 	std::uint32_t ids = 0; /* 0: none is made, those that there are are listed */
 	std::uint32_t vcpus = 0; /* 0: as many as the virtual machine has */
 	std::vector<std::string> commands;
+	bool dry_run = false;
 	bool json = false;
 };
 
@@ -230,6 +231,31 @@ Result<Answer> perform(const Distributor &device, const DeviceCommand &command)
 	return Answer{};
 }
 
+void tell_error(std::uint64_t number, std::string_view line, const Error &error, bool json)
+{
+	if (json)
+		fmt::print("{}\n",
+			   dump({{"line", number}, {"ok", false}, {"error", error.sentence}}));
+	else
+		fmt::print(stderr, "corbel: Line {}, '{}': {}\n", number, printable(line),
+			   printable(error.sentence));
+}
+
+std::string show_new(const std::string &label, std::uint32_t ids, std::uint32_t vcpus)
+{
+	return fmt::format("{}: a distributor with {} for {}", printable(label),
+			   show_number_of(ids, "id"), show_number_of(vcpus, "vCPU"));
+}
+
+Json json_of_new(std::uint32_t ids, std::uint32_t vcpus, bool dry_run)
+{
+	return {{"event", "ready"},
+		{"ids", ids},
+		{"vcpus", vcpus},
+		{"dry_run", dry_run},
+		{"changed", true}};
+}
+
 /* The device and the one who gives it commands. */
 class Service {
 public:
@@ -243,10 +269,8 @@ public:
 
 	void announce(const std::string &label)
 	{
-		put(fmt::format("{}: a distributor with {} for {}", printable(label),
-				show_number_of(device_.ids(), "id"),
-				show_number_of(device_.vcpus(), "vCPU")),
-		    {{"event", "ready"}, {"ids", device_.ids()}, {"vcpus", device_.vcpus()}});
+		put(show_new(label, device_.ids(), device_.vcpus()),
+		    json_of_new(device_.ids(), device_.vcpus(), false));
 	}
 	void announce_end() { put("the virtual machine has ended", {{"event", "vm_ended"}}); }
 
@@ -311,13 +335,7 @@ private:
 	void complain(std::string_view line, const Error &error)
 	{
 		failed_ = true;
-		if (json_)
-			fmt::print("{}\n", dump({{"line", number_},
-						 {"ok", false},
-						 {"error", error.sentence}}));
-		else
-			fmt::print(stderr, "corbel: Line {}, '{}': {}\n", number_, printable(line),
-				   printable(error.sentence));
+		tell_error(number_, line, error, json_);
 	}
 
 	Distributor device_;
@@ -410,10 +428,40 @@ Result<void> serve_input(Service &service, const Irq &irq, int process)
 	return {};
 }
 
+/* What can be said of the commands without a device. */
+ExitCode rehearse(const Options &options, const std::string &label, std::uint32_t vcpus)
+{
+	std::uint64_t number = 0;
+	bool failed = false;
+
+	if (options.json)
+		fmt::print("{}\n", dump(json_of_new(options.ids, vcpus, true)));
+	else
+		fmt::print("{} could be made\n", show_new(label, options.ids, vcpus));
+	for (const auto &text : options.commands)
+		for (const auto &line : split_commands(text)) {
+			const auto command = parse_device_command(line, options.ids);
+
+			number++;
+			if (!command)
+				failed = true;
+			if (options.json && command && *command)
+				fmt::print("{}\n", dump({{"line", number},
+							 {"command", name_of((*command)->verb)},
+							 {"ok", true}}));
+			if (!command)
+				tell_error(number, line, command.error(), options.json);
+		}
+	return failed ? ExitCode::failure : ExitCode::ok;
+}
+
 Result<ExitCode> serve(const Options &options, const Session &session, const Irq &irq)
 {
 	const auto info = CORBEL_EXPECT(irq.info());
 	const auto vcpus = options.vcpus ? options.vcpus : std::max(info.nr_vcpus, 1U);
+
+	if (options.dry_run)
+		return rehearse(options, session.label(), vcpus);
 	auto device = CORBEL_EXPECT(irq.new_distributor(options.ids, vcpus));
 	ScopedFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 
@@ -445,7 +493,7 @@ Result<ExitCode> list(const Options &options, const Session &session, const Irq 
 
 		for (const auto &dist : distributors)
 			json["distributors"].push_back(json_of(dist));
-		fmt::print("{}\n", dump(json, 2));
+		fmt::print("{}\n", dump(json));
 		return ExitCode::ok;
 	}
 	fmt::print("{}: {}\n", printable(session.label()),
@@ -465,18 +513,64 @@ Result<ExitCode> run(const Options &options)
 	return options.ids ? serve(options, session, irq) : list(options, session, irq);
 }
 
+Json describe()
+{
+	namespace s = schema;
+	const auto entry = s::object({{"id", s::count()},
+				      {"vcpu", s::count()},
+				      {"vector", s::count()},
+				      {"priority", s::count()},
+				      {"masked", s::boolean()},
+				      {"pending", s::boolean()}});
+	const auto counts_of_id = s::joined(s::object({{"id", s::count()}}), s::dist_counts());
+	const auto answer = [](std::vector<std::string_view> commands, std::vector<s::Key> more) {
+		std::vector<s::Key> keys{{"line", s::count()},
+					 {"command", s::one_of_words(commands)},
+					 {"ok", s::boolean()}};
+
+		std::ranges::move(more, std::back_inserter(keys));
+		return s::object(keys);
+	};
+	const auto outcomes = s::one_of_words({"delivered", "recorded", "coalesced", "refused"});
+
+	return s::any_of(
+		{s::object({{"vm", s::vm()}, {"distributors", s::array(s::distributor())}},
+			   "without --ids"),
+		 s::joined(s::object({{"event", s::constant("ready")},
+				      {"ids", s::count()},
+				      {"vcpus", s::count()}}),
+			   s::object(s::change())),
+		 s::object({{"event", s::constant("doorbell")}, {"vcpus", s::array(s::count())}}),
+		 s::object({{"event", s::constant("vm_ended")}}),
+		 answer({"map"}, {{"entry", entry}}), answer({"unmap"}, {{"ids", s::count()}}),
+		 answer({"mask", "unmask"}, {{"changed", s::count()}}),
+		 answer({"raise"}, {{"raised", s::array(s::object({{"id", s::count()},
+								   {"outcome", outcomes}}))}}),
+		 answer({"read"}, {{"entries", s::array(entry)}}),
+		 answer({"ledger"},
+			{{"ledger", s::array(counts_of_id)}, {"total", s::dist_counts()}}),
+		 answer({"save"}, {{"file", s::string()}, {"entries", s::count()}}),
+		 answer({"load"},
+			{{"file", s::string()}, {"entries", s::count()}, {"pending", s::count()}}),
+		 answer({"map", "unmap", "mask", "unmask", "raise", "read", "ledger", "save",
+			 "load", "reset"},
+			{}),
+		 s::object({{"line", s::count()}, {"ok", s::boolean()}, {"error", s::string()}})});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.number("--ids", options->ids, 1, CORBEL_DIST_MAX_IDS, "N",
+	set.number("--ids", options->ids, {1, CORBEL_DIST_MAX_IDS}, "N",
 		   "Make a distributor of so many ids, and serve it until standard input ends");
-	set.number("--vcpus", options->vcpus, 1, CORBEL_MAX_VCPUS, "N",
+	set.number("--vcpus", options->vcpus, {1, CORBEL_MAX_VCPUS}, "N",
 		   "For so many vCPUs; as many as there are by default");
 	set.texts("-e,--execute", options->commands, "COMMAND[;COMMAND...]",
 		  "Do this instead of what standard input says, then end; may be repeated");
-	set.flag("--json", options->json, "JSON: one object for the list, one a line else");
+	set.dry_run(options->dry_run);
+	set.json(options->json);
 	return [options] {
 		if (!options->ids && (options->vcpus || !options->commands.empty())) {
 			fmt::print(stderr, "corbel: --vcpus and --execute are about a distributor "
@@ -508,6 +602,10 @@ const Verb irq_device_verb{
 		"corbel irq device web1 --ids 8 -e 'map 0 1 0x50; raise 0; ledger' --json",
 	.exit_codes = "1 is also: a command\ncould not be done. The end of the virtual machine is "
 		      "a success.",
+	.effect = Effect::change,
+	.repeat = Repeat::own,
+	.output = Output::lines,
+	.schema = describe,
 	.declare = declare,
 };
 

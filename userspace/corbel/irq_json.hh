@@ -8,19 +8,15 @@
 #pragma once
 
 #include "sample.hh"
+#include "json.hh"
 
 #include <nlohmann/json.hpp>
 
 namespace corbel::cli {
 
-using Json = nlohmann::ordered_json;
-
 [[nodiscard]] Json json_of(const corbel_vm_info &info);
 
 /* Totals: counts. An interval: rates too. */
 [[nodiscard]] Json json_of(const Activity &activity);
-
-/* For names that come from other programs and need not be UTF-8. */
-[[nodiscard]] std::string dump(const Json &json, int indent = -1);
 
 } /* namespace corbel::cli */

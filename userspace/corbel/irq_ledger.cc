@@ -2,9 +2,9 @@
 #include "dist_text.hh"
 #include "irq_json.hh"
 #include "ledger.hh"
-#include "options.hh"
 #include "policy_text.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
@@ -249,12 +249,43 @@ Result<ExitCode> show(const Options &options)
 	return conclude(reading);
 }
 
+Json describe()
+{
+	namespace s = schema;
+	const auto verdict = s::one_of_words({"balanced", "moving", "unknown", "unbalanced"});
+	const auto row = s::object(
+		{{"vcpu", s::count(), true},
+		 {"vector", s::count(), true},
+		 {"posted",
+		  s::object({{"device", s::count()}, {"ipi", s::count()}, {"local", s::count()}})},
+		 {"restored", s::count("in the IRR without a delivery")},
+		 {"delivered", s::count()},
+		 {"coalesced", s::integer()},
+		 {"dropped", s::object({{"refused", s::count()}, {"vanished", s::count()}})},
+		 {"pending", s::count()},
+		 {"balance", s::integer("posted + restored less all else")},
+		 {"verdict", verdict}});
+
+	return s::object({{"name", s::nullable(s::string())},
+			  {"vm", s::vm()},
+			  {"vm_ended", s::boolean()},
+			  {"verdict", verdict},
+			  {"total", s::nullable(row)},
+			  {"vcpus", s::array(row)},
+			  {"vectors", s::array(row)},
+			  {"distributors", s::array(s::distributor())},
+			  {"extint", s::count("of the PIC, in no ledger")},
+			  {"reinjected", s::count()},
+			  {"other_modes", s::count("NMI, SMI, INIT, SIPI")},
+			  {"resyncs", s::count()}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.number("--vcpu", options->vcpu, 0, CORBEL_MAX_VCPUS - 1, "N", "This vCPU alone");
+	set.number("--vcpu", options->vcpu, {0, CORBEL_MAX_VCPUS - 1}, "N", "This vCPU alone");
 	set.text("--vector", options->vector, "V|all",
 		 "Rows for this vector of each vCPU, or for every vector that was used",
 		 [](const std::string &text) -> Result<void> {
@@ -263,7 +294,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 			 CORBEL_EXPECT(wanted_vector(text));
 			 return {};
 		 });
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.json(options->json);
 	return [options] {
 		auto code = show(*options);
 
@@ -282,6 +313,10 @@ const Verb irq_ledger_verb{
 		    "corbel irq ledger web1 --vcpu 0 --vector 0x31 --json",
 	.exit_codes = "1 is also: it does not balance.\n3: not all of it could be judged, because "
 		      "interrupts kept coming or are posted by hardware.",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "change.hh"
 #include "irq_json.hh"
-#include "options.hh"
 #include "policy_text.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
 
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -19,10 +21,11 @@ struct Options {
 	std::string target;
 	std::string of_vm;
 	std::string of_vectors;
+	bool dry_run = false;
 	bool json = false;
 };
 
-Json json_of_policy(const Session &session, const corbel_irq_policy &policy)
+Json json_of_policy(const Session &session, const corbel_irq_policy &policy, const Change &change)
 {
 	Json vectors = Json::object();
 
@@ -33,6 +36,8 @@ Json json_of_policy(const Session &session, const corbel_irq_policy &policy)
 	for (std::uint32_t i = 0; i < CORBEL_RES_COUNT; i++)
 		chosen[name_of_residency(i + 1)] = policy.chosen[i];
 	return {{"vm", json_of(session.info)},
+		{"dry_run", change.dry_run},
+		{"changed", change.changed},
 		{"policy", name_of_policy(policy.policy)},
 		{"vectors", vectors},
 		{"offered", policy.offered},
@@ -40,9 +45,10 @@ Json json_of_policy(const Session &session, const corbel_irq_policy &policy)
 		{"avoidable", policy.avoidable}};
 }
 
-void print(const Session &session, const corbel_irq_policy &policy)
+void print(const Session &session, const corbel_irq_policy &policy, const Change &change)
 {
-	fmt::print("{}: {}\n", printable(session.label()), name_of_policy(policy.policy));
+	fmt::print("{}: {}{}\n", printable(session.label()), name_of_policy(policy.policy),
+		   sentence_of(change));
 	for (unsigned i = 0; i < CORBEL_IRQ_VECTORS; i++)
 		if (policy.vectors[i] != CORBEL_IRQ_POLICY_INHERIT)
 			fmt::print("vector {}: {}\n", show_vector(i),
@@ -66,19 +72,41 @@ Result<void> run(const Options &options)
 						   printable(session.label()), options.target));
 	auto irq = CORBEL_EXPECT(session.vm.irq());
 	auto policy = CORBEL_EXPECT(irq.policy());
+	const auto before = policy;
+	Change change{.dry_run = options.dry_run};
 
 	if (changes) {
 		if (!options.of_vm.empty())
 			policy.policy = CORBEL_EXPECT(policy_of(options.of_vm));
 		for (const auto &[vector, of_vector] : vectors)
 			policy.vectors[vector] = of_vector;
-		policy = CORBEL_EXPECT(irq.set_policy(policy));
+		change.changed = policy.policy != before.policy ||
+				 !std::ranges::equal(policy.vectors, before.vectors);
+		if (!options.dry_run)
+			policy = CORBEL_EXPECT(irq.set_policy(policy));
 	}
 	if (options.json)
-		fmt::print("{}\n", dump(json_of_policy(session, policy), 2));
+		fmt::print("{}\n", dump(json_of_policy(session, policy, change), 2));
 	else
-		print(session, policy);
+		print(session, policy, change);
 	return {};
+}
+
+Json describe()
+{
+	namespace s = schema;
+	const std::vector<std::string_view> policies{"off", "resident-first", "least-pending"};
+
+	return s::joined(
+		s::object({{"vm", s::vm()},
+			   {"policy", s::one_of_words(policies)},
+			   {"vectors", s::dictionary(s::one_of_words(policies),
+						     "those that have one of their own")},
+			   {"offered", s::count("interrupts that left a choice")},
+			   {"chosen", s::dictionary(s::count(), "by where the vCPU was")},
+			   {"avoidable", s::count("to a vCPU that lost its CPU, though another "
+						  "had one")}}),
+		s::object(s::change()));
 }
 
 std::function<ExitCode()> declare(OptionSet &set)
@@ -94,7 +122,8 @@ std::function<ExitCode()> declare(OptionSet &set)
 			 CORBEL_EXPECT(vector_policies_of(text));
 			 return {};
 		 });
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.dry_run(options->dry_run);
+	set.json(options->json);
 	return [options] {
 		auto done = run(*options);
 
@@ -115,6 +144,10 @@ const Verb irq_policy_verb{
 		"that sleeps\n"
 		"corbel irq policy web1 --vector 0x50=off,0x51=off  but these two as KVM likes",
 	.exit_codes = "",
+	.effect = Effect::change,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

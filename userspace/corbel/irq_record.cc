@@ -7,9 +7,9 @@
  * line (JSON), and in the exit code.
  */
 #include "event_text.hh"
-#include "options.hh"
 #include "output_file.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
@@ -20,6 +20,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <fmt/format.h>
@@ -39,6 +41,7 @@ struct Options {
 	std::uint32_t order = 16;
 	bool allow_loss = false;
 	bool quiet = false;
+	bool json = false;
 };
 
 /* A line of progress: in place on a terminal, now and then elsewhere. */
@@ -221,7 +224,7 @@ Result<ExitCode> record(const Options &options)
 	auto info = CORBEL_EXPECT(irq.info());
 	auto output = CORBEL_EXPECT(OutputFile::open(options.output));
 	auto waiter = CORBEL_EXPECT(Waiter::make(false));
-	bool json = options.format == "json";
+	const bool json = options.format == "json";
 	Recorder recorder(CORBEL_EXPECT(irq.ring(options.order, events)), std::move(output),
 			  EventWriter(json ? EventFormat::json : EventFormat::csv, info.tsc_khz));
 	Progress progress(options.quiet);
@@ -245,6 +248,36 @@ Result<ExitCode> record(const Options &options)
 	return summary.lost && !options.allow_loss ? ExitCode::partial : ExitCode::ok;
 }
 
+Json describe()
+{
+	namespace s = schema;
+	const auto event = [](std::string_view type, std::vector<s::Key> more) {
+		std::vector<s::Key> keys{{"type", s::constant(type)},
+					 {"seq", s::count("no number is left out")},
+					 {"time_ns", s::count("since the first one")},
+					 {"tsc_ticks", s::count()},
+					 {"vcpu", s::count()},
+					 {"loss_before", s::boolean(), true}};
+
+		std::ranges::move(more, std::back_inserter(keys));
+		return s::object(keys);
+	};
+	const s::Key vector{"vector", s::count()};
+	const s::Key path{"path", s::one_of_words({"device", "ipi", "local"})};
+
+	return s::any_of({event("accept", {vector, path, {"coalesced", s::boolean()}}),
+			  event("inject", {vector, {"latency_ns", s::nullable(s::count())}}),
+			  event("drop", {vector, path}), event("resync", {}),
+			  event("vcpu", {{"vcpu_id", s::count("of a vCPU that is new")}}),
+			  s::object({{"type", s::constant("totals")},
+				     {"produced", s::count()},
+				     {"written", s::count()},
+				     {"unwritten", s::count()},
+				     {"lost", s::count()},
+				     {"duration_ns", s::count()},
+				     {"ended_by", s::string()}})});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
@@ -252,8 +285,9 @@ std::function<ExitCode()> declare(OptionSet &set)
 	set.target(options->target);
 	set.text("-o,--output", options->output, "FILE",
 		 "File, or - for standard output (default)");
-	set.number("--duration", options->duration_s, 0.001, 1e9, "S", "End after so many seconds");
-	set.number("--order", options->order, CORBEL_RING_MIN_ORDER, CORBEL_RING_MAX_ORDER, "N",
+	set.number("--duration", options->duration_s, {0.001, 1e9, "s"}, "S",
+		   "End after so many seconds");
+	set.number("--order", options->order, {CORBEL_RING_MIN_ORDER, CORBEL_RING_MAX_ORDER}, "N",
 		   "The ring holds 2^N records of 32 bytes, 2^16 by default");
 	set.text("--events", options->events, "LIST",
 		 std::string("Kinds of events, all by default: ") + all_events,
@@ -263,9 +297,14 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 });
 	set.choice("--format", options->format, {"json", "csv"}, "NAME",
 		   "json (a line each, default) or csv");
+	set.flag("--json", options->json, "The same as --format json");
 	set.flag("--allow-loss", options->allow_loss, "Lost records are no partial result");
 	set.flag("--quiet", options->quiet, "No progress on stderr, only the totals");
 	return [options] {
+		if (options->json && options->format == "csv") {
+			fmt::print(stderr, "corbel: --json and --format csv exclude each other.\n");
+			return ExitCode::usage;
+		}
 		auto code = record(*options);
 
 		return code ? *code : report(code.error());
@@ -282,6 +321,10 @@ const Verb irq_record_verb{
 		    "corbel irq record web1 --events inject --format csv  latencies, as CSV\n"
 		    "corbel irq record web1 --order 20 -o all.jsonl       until Ctrl-C, large ring",
 	.exit_codes = "3: records were lost\n(unless --allow-loss).",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::lines,
+	.schema = describe,
 	.declare = declare,
 };
 

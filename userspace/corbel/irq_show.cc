@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
 #include "irq_text.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "verb.hh"
 
@@ -54,12 +54,23 @@ Result<void> show(const Options &options)
 	return {};
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::object({{"name", s::nullable(s::string())},
+			  {"attached_before", s::boolean()},
+			  {"observed_before", s::boolean()},
+			  {"vm", s::vm()},
+			  {"irq", s::activity()}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.json(options->json);
 	return [options] {
 		auto shown = show(*options);
 
@@ -76,6 +87,10 @@ const Verb irq_show_verb{
 	.examples = "corbel irq show web1         totals since it was attached\n"
 		    "corbel irq show 412 --json   the same for scripts",
 	.exit_codes = "",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

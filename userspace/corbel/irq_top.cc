@@ -8,8 +8,8 @@
  */
 #include "irq_json.hh"
 #include "irq_text.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "terminal.hh"
 #include "verb.hh"
@@ -212,16 +212,25 @@ Result<void> watch(const Options &options)
 	return {};
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::object({{"event", s::one_of_words({"frame", "vm_ended"})},
+			  {"time", s::string("local, ISO 8601")},
+			  {"irq", s::activity()}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.number("--interval", options->interval_s, 0.05, 3600, "S",
+	set.number("--interval", options->interval_s, {0.05, 3600, "s"}, "S",
 		   "Seconds between frames, 2 by default");
 	set.count("--count", options->count, "N", "End after so many frames");
 	set.flag("--once", options->once, "One frame, after one interval");
-	set.flag("--json", options->json, "One JSON object a line instead of text");
+	set.json(options->json);
 	return [options] {
 		auto watched = watch(*options);
 
@@ -240,6 +249,10 @@ const Verb irq_top_verb{
 		    "corbel irq top web1 --once                  one frame, as plain text\n"
 		    "corbel irq top 412 --json --count 10        ten lines of JSON",
 	.exit_codes = "The end of the\nvirtual machine is a success.",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::lines,
+	.schema = describe,
 	.declare = declare,
 };
 

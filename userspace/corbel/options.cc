@@ -4,99 +4,127 @@
 #include "target.hh"
 
 #include <algorithm>
+#include <cerrno>
 
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace corbel::cli {
 
 namespace {
 
-CLI::Option *add_target(CLI::App &app, std::string &value)
+Argument target_argument(std::string &value)
 {
-	return app
-		.add_option("vm", value,
-			    "pid, pid:fd, name of the guest, name:TEXT, or id:N of an attachment")
-		->type_name("VM")
-		->check([](const std::string &text) {
-			auto parsed = parse_target(text);
-
-			return parsed ? std::string() : parsed.error().sentence;
-		});
+	return {.name = "vm",
+		.type = "VM",
+		.help = "pid, pid:fd, name of the guest, name:TEXT, or id:N of an attachment",
+		.place = &value,
+		.check = [](const std::string &text) -> Result<void> {
+			CORBEL_EXPECT(parse_target(text));
+			return {};
+		}};
 }
 
-/* CLI11's own checks of that kind take 1e3 and say a range of 300 digits. */
-std::string check_count(const std::string &word)
+Result<void> check_count(const std::string &word)
 {
-	bool digits = std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
+	const bool digits = std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
 
 	if (digits && word.find_first_not_of('0') != word.npos)
 		return {};
-	return "'" + word + "' is not a whole number above 0.";
+	return failure(EINVAL, fmt::format("'{}' is not a whole number above 0.", word));
 }
 
 } /* namespace */
 
+std::string Argument::long_name() const
+{
+	return name.substr(name.find(',') + 1);
+}
+
+std::string Argument::short_name() const
+{
+	const auto comma = name.find(',');
+
+	return comma == name.npos ? std::string() : name.substr(0, comma);
+}
+
+Argument &OptionSet::add(Argument argument)
+{
+	return arguments_.emplace_back(std::move(argument));
+}
+
 void OptionSet::flag(const char *name, bool &value, const char *help)
 {
-	app_.add_flag(name, value, help);
+	add({.name = name, .type = "", .help = help, .place = &value});
 }
 
 void OptionSet::text(const char *name, std::string &value, const char *type,
 		     const std::string &help, const Check &check)
 {
-	auto *option = app_.add_option(name, value, help)->type_name(type);
-
-	if (check)
-		option->check([check](const std::string &word) {
-			auto checked = check(word);
-
-			return checked ? std::string() : checked.error().sentence;
-		});
+	add({.name = name, .type = type, .help = help, .place = &value, .check = check});
 }
 
 void OptionSet::texts(const char *name, std::vector<std::string> &values, const char *type,
-		      const char *help)
+		      const char *help, const Check &check)
 {
-	app_.add_option(name, values, help)->type_name(type)->allow_extra_args(false);
+	add({.name = name, .type = type, .help = help, .place = &values, .check = check});
 }
 
 void OptionSet::choice(const char *name, std::string &value, std::vector<std::string> words,
 		       const char *type, const char *help)
 {
-	app_.add_option(name, value, help)->type_name(type)->check(CLI::IsMember(std::move(words)));
+	add({.name = name, .type = type, .help = help, .place = &value, .words = std::move(words)});
 }
 
-void OptionSet::number(const char *name, std::uint32_t &value, std::uint32_t least,
-		       std::uint32_t most, const char *type, const char *help)
+void OptionSet::number(const char *name, std::uint32_t &value, Bounds<std::uint32_t> bounds,
+		       const char *type, const char *help)
 {
-	app_.add_option(name, value, help)->type_name(type)->check(CLI::Range(least, most));
+	add({.name = name,
+	     .type = type,
+	     .help = help,
+	     .place = &value,
+	     .least = static_cast<double>(bounds.least),
+	     .most = static_cast<double>(bounds.most),
+	     .unit = bounds.unit});
 }
 
-void OptionSet::number(const char *name, double &value, double least, double most, const char *type,
+void OptionSet::number(const char *name, double &value, Bounds<double> bounds, const char *type,
 		       const char *help)
 {
-	app_.add_option(name, value, help)->type_name(type)->check(CLI::Range(least, most));
+	add({.name = name,
+	     .type = type,
+	     .help = help,
+	     .place = &value,
+	     .least = bounds.least,
+	     .most = bounds.most,
+	     .unit = bounds.unit});
 }
 
 void OptionSet::count(const char *name, std::uint64_t &value, const char *type, const char *help)
 {
-	app_.add_option(name, value, help)->type_name(type)->check(check_count);
+	add({.name = name, .type = type, .help = help, .place = &value, .check = check_count});
 }
 
 void OptionSet::target(std::string &value)
 {
-	add_target(app_, value)->required();
+	add(target_argument(value)).required = true;
 }
 
 void OptionSet::target_or_id(std::string &value, std::uint64_t &vm_id)
 {
-	auto *either = app_.add_option_group("what");
+	add(target_argument(value));
+	last_is_alternative();
+	count("--id", vm_id, "N", "Number of the attachment");
+	last_is_alternative();
+}
 
-	add_target(*either, value);
-	either->add_option("--id", vm_id, "Number of the attachment")
-		->type_name("N")
-		->check(check_count);
-	either->require_option(1);
+void OptionSet::json(bool &value)
+{
+	flag("--json", value, "JSON as `corbel schema` describes it, instead of text");
+}
+
+void OptionSet::dry_run(bool &value)
+{
+	flag("--dry-run", value, "Check everything and say what would change, but change nothing");
 }
 
 } /* namespace corbel::cli */

@@ -2,20 +2,24 @@
 /*
  * verb.hh - the verbs of the tool as data.
  *
- * Each verb is one entry of all_verbs(), declared in the file named after it.
- * The command line, its help and the tests are made from that table.
+ * Each verb is one entry of all_verbs(), declared in the file named after it. The
+ * command line, its help, the manual pages, the shells' completions, `corbel schema`,
+ * Documentation/verbs.md and the tests are made from that table.
  */
 #pragma once
+
+#include "json.hh"
+#include "options.hh"
 
 #include <libcorbel/error.hh>
 
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace corbel::cli {
-
-class OptionSet;
 
 enum class ExitCode : int {
 	ok = 0,
@@ -24,19 +28,51 @@ enum class ExitCode : int {
 	partial = 3, /* something was done or shown, but not all of it */
 };
 
+/* What a verb does to what it is about. */
+enum class Effect {
+	read, /* nothing stays behind */
+	change, /* can be undone by another verb, or by itself */
+	destroy, /* cannot be undone; it asks, or must be told twice */
+};
+
+/* What it means to do the same again, when it is not known whether it was done. */
+enum class Repeat {
+	harmless, /* nothing changes by it, or it says what shall be, not what to do */
+	own, /* what it makes is its own and ends with it */
+	keyed, /* done once for each --key */
+};
+
+/* What --json prints. */
+enum class Output {
+	none, /* there is no --json */
+	object, /* one */
+	lines, /* one a line, in the order of events */
+};
+
 struct Verb {
 	std::string_view group; /* "vm" of `corbel vm list`, empty if there is none */
 	std::string_view name;
 	std::string_view summary;
 	std::string_view examples; /* one a line: command, two spaces or more, meaning */
 	std::string_view exit_codes; /* sentences on what is not the same for every verb */
+	Effect effect;
+	Repeat repeat;
+	Output output;
+	/* JSON Schema of that object or line; nothing without --json. */
+	Json (*schema)();
 
 	/* Adds the options to @set; what it returns is run once they are parsed. */
 	std::function<ExitCode()> (*declare)(OptionSet &set);
+
+	/* "irq show", or "doctor". */
+	[[nodiscard]] std::string words() const;
 };
 
 extern const Verb doctor_verb;
 extern const Verb version_verb;
+extern const Verb schema_verb;
+extern const Verb completion_verb;
+extern const Verb manual_verb;
 extern const Verb vm_list_verb;
 extern const Verb vm_attach_verb;
 extern const Verb vm_detach_verb;
@@ -50,8 +86,32 @@ extern const Verb irq_device_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();
 
+/* The verb that is called by @words, such as {"irq", "show"}; null if there is none. */
+[[nodiscard]] const Verb *find_verb(std::span<const std::string> words);
+
+/* Names of the groups, in the order of the table. */
+[[nodiscard]] std::vector<std::string_view> all_groups();
+
 /* Summary of a group, such as "vm". */
 [[nodiscard]] std::string_view group_summary(std::string_view group);
+
+/* "read", "change", "destroy". */
+[[nodiscard]] std::string_view name_of(Effect effect);
+/* A sentence on what doing it again means. */
+[[nodiscard]] std::string_view sentence_of(Repeat repeat);
+
+/* The arguments of @verb, which nothing is done with. */
+[[nodiscard]] std::vector<Argument> arguments_of(const Verb &verb);
+
+/* One line of the examples. */
+struct Example {
+	std::string command; /* empty: goes on about the one before it */
+	std::string meaning;
+};
+[[nodiscard]] std::vector<Example> examples_of(const Verb &verb);
+
+/* All that can be said about the exit status of @verb, in one line. */
+[[nodiscard]] std::string exit_status_of(const Verb &verb);
 
 /* Says on stderr why nothing came of it. */
 ExitCode report(const Error &error);

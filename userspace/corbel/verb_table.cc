@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "verb.hh"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -13,10 +14,36 @@ std::span<const Verb *const> all_verbs()
 	static constexpr std::array table{
 		&doctor_verb,	 &vm_list_verb,	   &vm_attach_verb,  &vm_detach_verb,
 		&irq_show_verb,	 &irq_top_verb,	   &irq_record_verb, &irq_policy_verb,
-		&irq_boost_verb, &irq_ledger_verb, &irq_device_verb, &version_verb,
+		&irq_boost_verb, &irq_ledger_verb, &irq_device_verb, &schema_verb,
+		&manual_verb,	 &completion_verb, &version_verb,
 	};
 
 	return table;
+}
+
+std::string Verb::words() const
+{
+	return group.empty() ? std::string(name) : fmt::format("{} {}", group, name);
+}
+
+const Verb *find_verb(std::span<const std::string> words)
+{
+	const auto called = fmt::format("{}", fmt::join(words, " "));
+	const auto verbs = all_verbs();
+	const auto found = std::ranges::find_if(
+		verbs, [&](const Verb *verb) { return verb->words() == called; });
+
+	return found == verbs.end() ? nullptr : *found;
+}
+
+std::vector<std::string_view> all_groups()
+{
+	std::vector<std::string_view> groups;
+
+	for (const Verb *verb : all_verbs())
+		if (!verb->group.empty() && std::ranges::find(groups, verb->group) == groups.end())
+			groups.push_back(verb->group);
+	return groups;
 }
 
 std::string_view group_summary(std::string_view group)
@@ -26,6 +53,67 @@ std::string_view group_summary(std::string_view group)
 	if (group == "irq")
 		return "See the interrupts of a virtual machine, and say who takes them";
 	return {};
+}
+
+std::string_view name_of(Effect effect)
+{
+	switch (effect) {
+	case Effect::read:
+		return "read";
+	case Effect::change:
+		return "change";
+	case Effect::destroy:
+		return "destroy";
+	}
+	return "unknown";
+}
+
+std::string_view sentence_of(Repeat repeat)
+{
+	switch (repeat) {
+	case Repeat::harmless:
+		return "Doing it again changes nothing more.";
+	case Repeat::own:
+		return "What it makes is its own and ends with it.";
+	case Repeat::keyed:
+		return "Doing it again with the same --key changes nothing more.";
+	}
+	return {};
+}
+
+std::vector<Argument> arguments_of(const Verb &verb)
+{
+	OptionSet set;
+
+	(void)verb.declare(set);
+	return set.arguments();
+}
+
+std::vector<Example> examples_of(const Verb &verb)
+{
+	std::vector<Example> examples;
+
+	for (auto rest = verb.examples; !rest.empty();) {
+		const auto line = rest.substr(0, rest.find('\n'));
+		const auto gap = line.find("  ");
+		const auto text = line.find_first_not_of(' ', gap);
+
+		rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+		examples.push_back(
+			{std::string(line.substr(0, gap)),
+			 text == line.npos ? std::string() : std::string(line.substr(text))});
+	}
+	return examples;
+}
+
+std::string exit_status_of(const Verb &verb)
+{
+	auto text = std::string("0 success, 1 failure, 2 wrong usage.");
+
+	if (!verb.exit_codes.empty())
+		text += fmt::format(" {}", verb.exit_codes);
+	std::ranges::replace(text, '\n', ' ');
+	return text;
 }
 
 ExitCode report(const Error &error)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
-#include "options.hh"
+#include "schema.hh"
 #include "verb.hh"
 
 #include <libcorbel/device.hh>
@@ -55,11 +55,25 @@ ExitCode show_versions(bool as_json)
 	return ExitCode::ok;
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::object({{"tool_version", s::string()},
+			  {"tool_abi_major", s::count()},
+			  {"tool_abi_minor", s::count()},
+			  {"module", s::nullable(s::object({{"version", s::string()},
+							    {"abi_major", s::count()},
+							    {"abi_minor", s::count()},
+							    {"kernel_release", s::string()},
+							    {"srcversion", s::string()}}))}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto json = std::make_shared<bool>(false);
 
-	set.flag("--json", *json, "One JSON object instead of text");
+	set.json(*json);
 	return [json] { return show_versions(*json); };
 }
 
@@ -72,6 +86,10 @@ const Verb version_verb{
 	.examples = "corbel version          the tool, and the module if it can be asked\n"
 		    "corbel version --json   the same for scripts",
 	.exit_codes = "",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
@@ -16,6 +16,7 @@ namespace {
 
 struct Options {
 	std::string target;
+	bool dry_run = false;
 	bool json = false;
 };
 
@@ -30,14 +31,22 @@ Result<void> attach(const Options &options)
 	auto irq = CORBEL_EXPECT(session.vm.irq());
 	bool was_pinned = session.info.pinned != 0;
 
-	CORBEL_EXPECT(session.vm.pin());
+	if (!options.dry_run)
+		CORBEL_EXPECT(session.vm.pin());
 	auto info = CORBEL_EXPECT(session.vm.info());
 	if (options.json) {
 		Json json{{"name", session.name.empty() ? Json(nullptr) : Json(session.name)},
-			  {"pinned_before", was_pinned}};
+			  {"pinned_before", was_pinned},
+			  {"dry_run", options.dry_run},
+			  {"changed", !was_pinned}};
 
 		json["vm"] = json_of(info);
 		fmt::print("{}\n", dump(json, 2));
+		return {};
+	}
+	if (options.dry_run) {
+		fmt::print("{} {}; nothing was changed.\n", printable(session.label()),
+			   was_pinned ? "is attached already" : "can be attached");
 		return {};
 	}
 	fmt::print("{} is {}attached, with {}; it stays so until `corbel vm detach --id {}` or "
@@ -47,12 +56,23 @@ Result<void> attach(const Options &options)
 	return {};
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::joined(s::object({{"name", s::nullable(s::string())},
+				    {"pinned_before", s::boolean()},
+				    {"vm", s::vm()}}),
+			 s::object(s::change()));
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.dry_run(options->dry_run);
+	set.json(options->json);
 	return [options] {
 		auto done = attach(*options);
 
@@ -70,6 +90,10 @@ const Verb vm_attach_verb{
 		    "corbel vm attach 412       by the pid of its process\n"
 		    "corbel vm attach 412:11    one of several that process 412 runs",
 	.exit_codes = "",
+	.effect = Effect::change,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

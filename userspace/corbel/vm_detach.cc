@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "session.hh"
 #include "table.hh"
 #include "verb.hh"
@@ -18,6 +18,7 @@ namespace {
 struct Options {
 	std::string target;
 	std::uint64_t vm_id = 0;
+	bool dry_run = false;
 	bool json = false;
 };
 
@@ -35,14 +36,21 @@ Result<void> detach(const Options &options)
 					   printable(options.target.empty()
 							     ? session.label()
 							     : "'" + options.target + "'")));
-	CORBEL_EXPECT(session.vm.unpin());
+	if (!options.dry_run)
+		CORBEL_EXPECT(session.vm.unpin());
 
 	/* Our own descriptor is one of them. */
 	auto holders = CORBEL_EXPECT(session.vm.info()).nr_fds - 1;
 	if (options.json) {
-		Json json{{"vm_id", session.vm.id()}, {"remaining_fds", holders}};
+		Json json{{"vm_id", session.vm.id()},
+			  {"remaining_fds", holders},
+			  {"dry_run", options.dry_run},
+			  {"changed", true}};
 
 		fmt::print("{}\n", dump(json, 2));
+	} else if (options.dry_run) {
+		fmt::print("{} can be detached; nothing was changed.\n",
+			   printable(session.label()));
 	} else if (holders > 0) {
 		fmt::print("{} is no longer kept attached; it ends when {} of other programs are "
 			   "closed.\n",
@@ -53,12 +61,22 @@ Result<void> detach(const Options &options)
 	return {};
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::joined(s::object({{"vm_id", s::count()},
+				    {"remaining_fds", s::count("that keep the attachment")}}),
+			 s::object(s::change()));
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
 	set.target_or_id(options->target, options->vm_id);
-	set.flag("--json", options->json, "One JSON object instead of text");
+	set.dry_run(options->dry_run);
+	set.json(options->json);
 	return [options] {
 		auto done = detach(*options);
 
@@ -75,6 +93,10 @@ const Verb vm_detach_verb{
 	.examples = "corbel vm detach web1     by the guest's name\n"
 		    "corbel vm detach --id 3   by the number of the attachment",
 	.exit_codes = "",
+	.effect = Effect::change,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

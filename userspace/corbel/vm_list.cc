@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inventory.hh"
-#include "options.hh"
 #include "quantity.hh"
+#include "schema.hh"
 #include "verb.hh"
 
 #include <cstdio>
@@ -34,11 +34,31 @@ ExitCode list(bool as_json)
 	return inventory->complete() ? ExitCode::ok : ExitCode::partial;
 }
 
+Json describe()
+{
+	namespace s = schema;
+
+	return s::object(
+		{{"guests",
+		  s::array(s::object(
+			  {{"pid", s::count()},
+			   {"name", s::string()},
+			   {"process", s::string()},
+			   {"vcpus", s::count()},
+			   {"vms",
+			    s::array(s::object({{"fd", s::count("its descriptor in the process")},
+						{"attached", s::boolean()},
+						{"vm_id", s::nullable(s::count())}}))}}))},
+		 {"attachments", s::nullable(s::array(s::vm()))},
+		 {"unreadable_processes", s::count()},
+		 {"error", s::string("why the attachments are not known"), true}});
+}
+
 std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto json = std::make_shared<bool>(false);
 
-	set.flag("--json", *json, "One JSON object instead of text");
+	set.json(*json);
 	return [json] { return list(*json); };
 }
 
@@ -51,6 +71,10 @@ const Verb vm_list_verb{
 	.examples = "corbel vm list          a table\n"
 		    "corbel vm list --json   guests and attachments for scripts",
 	.exit_codes = "3: the list is not complete, stderr says why.",
+	.effect = Effect::read,
+	.repeat = Repeat::harmless,
+	.output = Output::object,
+	.schema = describe,
 	.declare = declare,
 };
 

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * completion.cc - each script has the words of the table in it, and asks
+ * `corbel completion --guests` for what only this host knows.
+ */
+#include "completion.hh"
+
+#include "verb.hh"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace corbel::cli {
+
+namespace {
+
+/* What can stand where a value does. */
+enum class Values { any, words, files, folders, guests, verbs };
+
+Values values_at(const Argument &argument)
+{
+	if (!argument.words.empty())
+		return Values::words;
+	if (argument.type == "FILE")
+		return Values::files;
+	if (argument.type == "DIR")
+		return Values::folders;
+	if (argument.type == "VM")
+		return Values::guests;
+	if (argument.type == "VERB")
+		return Values::verbs;
+	return Values::any;
+}
+
+std::vector<std::string> first_words()
+{
+	std::vector<std::string> words;
+
+	for (const Verb *verb : all_verbs())
+		if (verb->group.empty())
+			words.emplace_back(verb->name);
+	for (auto group : all_groups())
+		words.emplace_back(group);
+	return words;
+}
+
+std::vector<const Verb *> verbs_of(std::string_view group)
+{
+	std::vector<const Verb *> verbs;
+
+	for (const Verb *verb : all_verbs())
+		if (verb->group == group)
+			verbs.push_back(verb);
+	return verbs;
+}
+
+std::string names_of(const std::vector<const Verb *> &verbs)
+{
+	std::string names;
+
+	for (const Verb *verb : verbs)
+		names += fmt::format("{}{}", names.empty() ? "" : " ", verb->name);
+	return names;
+}
+
+std::vector<std::string> options_of(const Verb &verb)
+{
+	std::vector<std::string> options;
+
+	for (const auto &argument : arguments_of(verb)) {
+		if (!argument.is_option())
+			continue;
+		options.push_back(argument.long_name());
+		if (const auto name = argument.short_name(); !name.empty())
+			options.push_back(name);
+	}
+	options.emplace_back("--help");
+	return options;
+}
+
+/* @text as one word of a shell. */
+std::string quoted(std::string_view text)
+{
+	std::string word = "'";
+
+	for (char c : text)
+		word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+	return word + "'";
+}
+
+/* How bash finds the values of @argument; empty: it does not. */
+std::string bash_values(const Argument &argument)
+{
+	switch (values_at(argument)) {
+	case Values::words:
+		return fmt::format("_corbel_words {}",
+				   quoted(fmt::format("{}", fmt::join(argument.words, " "))));
+	case Values::files:
+		return "_corbel_lines \"$(compgen -f -- \"$cur\")\"";
+	case Values::folders:
+		return "_corbel_lines \"$(compgen -d -- \"$cur\")\"";
+	case Values::guests:
+		return "_corbel_lines \"$(corbel completion --guests 2>/dev/null)\"";
+	case Values::verbs:
+		return fmt::format("_corbel_words {}",
+				   quoted(fmt::format("{}", fmt::join(first_words(), " "))));
+	case Values::any:
+		break;
+	}
+	return {};
+}
+
+/* A case of what the line says so far; $prev is the word before the one at the cursor. */
+std::string bash_case(const Verb &verb)
+{
+	std::string text = fmt::format("\t{})\n\t\tcase $prev in\n", quoted(verb.words()));
+	std::string positional;
+
+	for (const auto &argument : arguments_of(verb)) {
+		const auto values = bash_values(argument);
+
+		if (!argument.is_option()) {
+			positional = values;
+			continue;
+		}
+		if (argument.is_flag())
+			continue;
+		text += fmt::format("\t\t{}{}{}) {}; return ;;\n", argument.short_name(),
+				    argument.short_name().empty() ? "" : "|", argument.long_name(),
+				    values.empty() ? ":" : values);
+	}
+	text += fmt::format("\t\tesac\n"
+			    "\t\tif [[ $cur == -* ]]; then\n"
+			    "\t\t\t_corbel_words {}\n"
+			    "\t\telse\n"
+			    "\t\t\t{}\n"
+			    "\t\tfi\n"
+			    "\t\t;;\n",
+			    quoted(fmt::format("{}", fmt::join(options_of(verb), " "))),
+			    positional.empty() ? ":" : positional);
+	return text;
+}
+
+/* What zsh's _arguments calls an action. */
+std::string zsh_action(const Argument &argument)
+{
+	switch (values_at(argument)) {
+	case Values::words:
+		return fmt::format("({})", fmt::join(argument.words, " "));
+	case Values::files:
+		return "_files";
+	case Values::folders:
+		return "_files -/";
+	case Values::guests:
+		return "_corbel_guests";
+	case Values::verbs:
+		return fmt::format("({})", fmt::join(first_words(), " "));
+	case Values::any:
+		break;
+	}
+	return " ";
+}
+
+/* Brackets and colons mean something in the specifications of zsh. */
+std::string zsh_text(std::string_view text)
+{
+	std::string out;
+
+	for (char c : text) {
+		if (c == '[' || c == ']' || c == ':' || c == '\\')
+			out += '\\';
+		out += c;
+	}
+	return out;
+}
+
+std::string zsh_arguments(const Verb &verb, std::string_view indent)
+{
+	std::string text = fmt::format("{}_arguments -s", indent);
+	const auto go_on = fmt::format(" \\\n{}\t", indent);
+
+	for (const auto &argument : arguments_of(verb)) {
+		const auto type = zsh_text(argument.type);
+
+		if (!argument.is_option()) {
+			text += go_on +
+				quoted(fmt::format("{}:{}:{}", argument.repeats() ? "*" : "", type,
+						   zsh_action(argument)));
+			continue;
+		}
+		auto rest = fmt::format("[{}]", zsh_text(argument.help));
+		if (!argument.is_flag())
+			rest += fmt::format(":{}:{}", type, zsh_action(argument));
+		const auto repeat = argument.repeats() ? "*" : "";
+		for (const auto &name : {argument.long_name(), argument.short_name()})
+			if (!name.empty())
+				text += go_on + quoted(repeat + name + rest);
+	}
+	return text + go_on + quoted("--help[This in short]") + "\n";
+}
+
+std::string zsh_names(const std::vector<std::pair<std::string, std::string>> &names,
+		      std::string_view indent)
+{
+	auto text = fmt::format("{}names=(\n", indent);
+
+	for (const auto &[name, summary] : names)
+		text += fmt::format("{}\t{}\n", indent,
+				    quoted(fmt::format("{}:{}", name, zsh_text(summary))));
+	return text + fmt::format("{0})\n{0}_describe verb names\n{0}return\n", indent);
+}
+
+std::vector<std::pair<std::string, std::string>>
+summaries_of(const std::vector<const Verb *> &verbs)
+{
+	std::vector<std::pair<std::string, std::string>> names;
+
+	for (const Verb *verb : verbs)
+		names.emplace_back(verb->name, verb->summary);
+	return names;
+}
+
+std::string fish_values(const Argument &argument)
+{
+	switch (values_at(argument)) {
+	case Values::words:
+		return " -x -a " + quoted(fmt::format("{}", fmt::join(argument.words, " ")));
+	case Values::files:
+		return " -r -F";
+	case Values::folders:
+		return " -x -a '(__fish_complete_directories)'";
+	case Values::guests:
+		return " -x -a '(corbel completion --guests 2>/dev/null)'";
+	case Values::verbs:
+		return " -x -a " + quoted(fmt::format("{}", fmt::join(first_words(), " ")));
+	case Values::any:
+		break;
+	}
+	return " -x";
+}
+
+std::string fish_verb(const Verb &verb)
+{
+	std::string text;
+	const auto begin = fmt::format("complete -c corbel -n '__corbel_at {}'", verb.words());
+
+	for (const auto &argument : arguments_of(verb)) {
+		if (!argument.is_option()) {
+			text += fmt::format("{}{}\n", begin, fish_values(argument));
+			continue;
+		}
+		text += begin;
+		if (const auto name = argument.short_name(); !name.empty())
+			text += " -s " + name.substr(1);
+		text += fmt::format(" -l {}{} -d {}\n", argument.long_name().substr(2),
+				    argument.is_flag() ? "" : fish_values(argument),
+				    quoted(argument.help));
+	}
+	return text + begin + " -l help -d 'This in short'\n";
+}
+
+} /* namespace */
+
+std::string bash_completion()
+{
+	std::string text =
+		"# bash completion for corbel, made by `corbel completion bash`\n"
+		"\n"
+		"# Those of the lines $1 that begin as the word at the cursor does.\n"
+		"_corbel_lines() {\n"
+		"\tlocal line\n"
+		"\twhile IFS= read -r line; do\n"
+		"\t\t[[ $line && $line == \"$cur\"* ]] && "
+		"COMPREPLY+=(\"$(printf %q \"$line\")\")\n"
+		"\tdone <<<\"$1\"\n"
+		"}\n"
+		"_corbel_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- "
+		"\"$cur\"); }\n"
+		"\n"
+		"_corbel() {\n"
+		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+		"\tlocal at=${COMP_WORDS[1]}\n"
+		"\tCOMPREPLY=()\n"
+		"\tif ((COMP_CWORD == 1)); then\n";
+
+	text += fmt::format(
+		"\t\t_corbel_words {}\n\t\treturn\n\tfi\n",
+		quoted(fmt::format("{} --help --version", fmt::join(first_words(), " "))));
+	for (auto group : all_groups())
+		text += fmt::format("\tif [[ $at == {} ]]; then\n"
+				    "\t\t((COMP_CWORD == 2)) && _corbel_words {} && return\n"
+				    "\t\tat+=\" ${{COMP_WORDS[2]}}\"\n"
+				    "\tfi\n",
+				    group, quoted(names_of(verbs_of(group)) + " --help"));
+	text += "\tcase $at in\n";
+	for (const Verb *verb : all_verbs())
+		text += bash_case(*verb);
+	return text + "\tesac\n}\ncomplete -F _corbel corbel\n";
+}
+
+std::string zsh_completion()
+{
+	std::string text = "#compdef corbel\n"
+			   "# zsh completion for corbel, made by `corbel completion zsh`\n"
+			   "\n"
+			   "_corbel_guests() {\n"
+			   "\tlocal -a guests\n"
+			   "\tguests=(${(f)\"$(corbel completion --guests 2>/dev/null)\"})\n"
+			   "\tcompadd -a guests\n"
+			   "}\n"
+			   "\n"
+			   "_corbel() {\n"
+			   "\tlocal -a names\n"
+			   "\tif (( CURRENT == 2 )); then\n";
+	auto first = summaries_of(verbs_of(""));
+
+	for (auto group : all_groups())
+		first.emplace_back(group, group_summary(group));
+	text += zsh_names(first, "\t\t") + "\tfi\n\tcase $words[2] in\n";
+	for (const Verb *verb : verbs_of(""))
+		text += fmt::format("\t({})\n\t\tshift words; (( CURRENT-- ))\n{}\t\t;;\n",
+				    verb->name, zsh_arguments(*verb, "\t\t"));
+	for (auto group : all_groups()) {
+		text += fmt::format("\t({})\n\t\tif (( CURRENT == 3 )); then\n{}\t\tfi\n"
+				    "\t\tcase $words[3] in\n",
+				    group, zsh_names(summaries_of(verbs_of(group)), "\t\t\t"));
+		for (const Verb *verb : verbs_of(group))
+			text += fmt::format("\t\t({})\n\t\t\tshift 2 words; (( CURRENT -= 2 ))\n"
+					    "{}\t\t\t;;\n",
+					    verb->name, zsh_arguments(*verb, "\t\t\t"));
+		text += "\t\tesac\n\t\t;;\n";
+	}
+	return text + "\tesac\n}\n\n"
+		      "if [[ $funcstack[1] == _corbel ]]; then\n"
+		      "\t_corbel \"$@\"\n"
+		      "else\n"
+		      "\tcompdef _corbel corbel\n"
+		      "fi\n";
+}
+
+std::string fish_completion()
+{
+	std::string text = "# fish completion for corbel, made by `corbel completion fish`\n"
+			   "\n"
+			   "# The words after `corbel` begin with these.\n"
+			   "function __corbel_at\n"
+			   "\tset -l words (commandline -opc)\n"
+			   "\tset -l wanted $argv\n"
+			   "\tfor i in (seq (count $wanted))\n"
+			   "\t\tset -l next (math $i + 1)\n"
+			   "\t\ttest \"$words[$next]\" = \"$wanted[$i]\"; or return 1\n"
+			   "\tend\n"
+			   "end\n"
+			   "# There are so many words before the cursor, and the first is this.\n"
+			   "function __corbel_after\n"
+			   "\tset -l words (commandline -opc)\n"
+			   "\ttest (count $words) -eq $argv[1]; or return 1\n"
+			   "\ttest (count $argv) -eq 1; or test \"$words[2]\" = \"$argv[2]\"\n"
+			   "end\n"
+			   "complete -c corbel -f\n";
+
+	for (const Verb *verb : verbs_of(""))
+		text += fmt::format("complete -c corbel -n '__corbel_after 1' -a {} -d {}\n",
+				    verb->name, quoted(verb->summary));
+	for (auto group : all_groups()) {
+		text += fmt::format("complete -c corbel -n '__corbel_after 1' -a {} -d {}\n", group,
+				    quoted(group_summary(group)));
+		for (const Verb *verb : verbs_of(group))
+			text += fmt::format(
+				"complete -c corbel -n '__corbel_after 2 {}' -a {} -d {}\n", group,
+				verb->name, quoted(verb->summary));
+	}
+	for (const Verb *verb : all_verbs())
+		text += fish_verb(*verb);
+	return text;
+}
+
+} /* namespace corbel::cli */
