@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine.hh"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace corbel::jobs {
+
+namespace {
+
+using namespace std::chrono_literals;
+using state::Erase;
+using state::Put;
+
+/* Keys of the store. Numbers are padded, so that their order is that of the keys. */
+constexpr std::string_view job_prefix = "job/record/";
+constexpr std::string_view ready_prefix = "job/ready/"; /* those that somebody shall work on */
+constexpr const char *counter_key = "job/last";
+
+std::string record_key(JobId id)
+{
+	return fmt::format("{}{:020}", job_prefix, id);
+}
+
+std::string ready_key(JobId id)
+{
+	return fmt::format("{}{:020}", ready_prefix, id);
+}
+
+std::string owner_key(JobId id)
+{
+	return fmt::format("job/owner/{:020}", id);
+}
+
+std::string client_key(std::string_view key)
+{
+	return fmt::format("job/key/{}", key);
+}
+
+std::unexpected<Error> no_job(JobId id)
+{
+	return failure(ENOENT, fmt::format("There is no job {}: `corbel job list` shows those "
+					   "there are.",
+					   id));
+}
+
+bool is_ready(JobState state)
+{
+	return !is_final(state) && state != JobState::stalled;
+}
+
+} /* namespace */
+
+/* ---- one job at work --------------------------------------------------------------- */
+
+/* What a step sees, and what moves a job from step to step. */
+class Engine::Worker final : public Work {
+public:
+	Worker(Engine &engine, const JobKind &kind, Held held, state::LeaseId lease)
+		: engine_(engine), kind_(kind), held_(std::move(held)), before_(held_.job.worker)
+	{
+		held_.job.worker = lease;
+		held_.job.attempts++;
+	}
+
+	/* Until it has ended, has stalled, is lost to another engine, or this one ends. */
+	[[nodiscard]] Result<void> run()
+	{
+		auto &job = held_.job;
+
+		if (job.state == JobState::queued)
+			job.state = JobState::running;
+		CORBEL_EXPECT(save());
+		before_ = job.worker;
+		while (is_ready(job.state) && !engine_.ending())
+			CORBEL_EXPECT(job.backwards ? go_back() : go_on());
+		return {};
+	}
+
+	[[nodiscard]] const Json &argument() const override { return held_.job.argument; }
+	[[nodiscard]] Json &data() override { return held_.job.data; }
+
+	/*
+	 * All but the wish to have it undone is the worker's alone to write. Who wished so was
+	 * told that it will be if the job, as it is in the store, had not come to its commit
+	 * point: then it has not, whatever was going to be written here.
+	 */
+	[[nodiscard]] Result<void> save() override
+	{
+		auto &job = held_.job;
+
+		job.updated = engine_.now();
+		saved_ = std::chrono::steady_clock::now();
+		for (;;) {
+			name_step();
+			if (CORBEL_EXPECT(engine_.write(held_)))
+				return {};
+			const auto now = CORBEL_EXPECT(engine_.read(job.id));
+			if (now.job.worker != before_)
+				return lose();
+			held_.changed = now.changed;
+			if (!now.job.cancel || job.cancel)
+				continue;
+			job.cancel = true;
+			if (!job.backwards && now.job.step < kind_.commit) {
+				job.step = now.job.step;
+				job.state = JobState::undoing;
+				job.backwards = true;
+			}
+		}
+	}
+
+	void progress(std::uint64_t done, std::uint64_t total, std::string_view unit) override
+	{
+		held_.job.progress = {.done = done, .total = total, .unit = std::string(unit)};
+		if (std::chrono::steady_clock::now() - saved_ >= 1s)
+			save_in_passing();
+	}
+
+	void warn(Severity severity, std::string text) override
+	{
+		auto &warnings = held_.job.warnings;
+		const auto now = engine_.now();
+		const auto same = std::ranges::find_if(warnings, [&](const Warning &warning) {
+			return warning.severity == severity && warning.text == text;
+		});
+
+		if (same != warnings.end()) {
+			same->count++;
+			same->last = now;
+			return;
+		}
+		if (warnings.size() >= most_warnings) {
+			text = "More kinds of warnings than are kept.";
+			if (warnings.back().text == text) {
+				warnings.back().count++;
+				warnings.back().last = now;
+				return;
+			}
+			warnings.pop_back();
+		}
+		warnings.push_back({severity, std::move(text), 1, now, now});
+	}
+
+	[[nodiscard]] bool interrupted() override
+	{
+		if (engine_.ending() || lost_)
+			return true;
+		if (!forward_ || held_.job.step >= kind_.commit)
+			return false;
+		if (!held_.job.cancel && std::chrono::steady_clock::now() - looked_ >= 100ms) {
+			const auto now = engine_.read(held_.job.id);
+
+			looked_ = std::chrono::steady_clock::now();
+			asked_ |= now && now->job.cancel;
+		}
+		return asked_ || held_.job.cancel;
+	}
+
+private:
+	static constexpr std::size_t most_warnings = 100;
+
+	void name_step()
+	{
+		auto &job = held_.job;
+		const bool at_one = !is_final(job.state) && job.step < kind_.steps.size();
+
+		job.step_name = at_one ? kind_.steps[job.step].name : "";
+	}
+
+	void save_in_passing()
+	{
+		/* A full disk is found out at the end of the step. */
+		(void)save();
+	}
+
+	std::unexpected<Error> lose()
+	{
+		lost_ = true;
+		return failure(ESTALE,
+			       fmt::format("Another engine works on job {} now.", held_.job.id));
+	}
+
+	void turn_back()
+	{
+		held_.job.state = JobState::undoing;
+		held_.job.backwards = true;
+	}
+
+	void stall(const Error &error)
+	{
+		held_.job.state = JobState::stalled;
+		held_.job.stalled_by = error.sentence;
+	}
+
+	/* One step. */
+	[[nodiscard]] Result<void> go_on()
+	{
+		auto &job = held_.job;
+
+		if (job.cancel && job.step < kind_.commit) {
+			turn_back();
+			return save();
+		}
+		if (job.step >= kind_.steps.size()) {
+			job.state = JobState::done;
+			return save();
+		}
+		job.progress = {};
+		forward_ = true;
+		const auto done = kind_.steps[job.step].run(*this);
+		forward_ = false;
+		if (lost_)
+			return lose();
+		/* It was cancelled while a step saved something. */
+		if (job.backwards)
+			return save();
+		/* What an interrupted step says is not asked for: it is done again, or undone. */
+		if (!done && engine_.ending())
+			return {};
+		if (done) {
+			job.step++;
+		} else if (job.step >= kind_.commit) {
+			stall(done.error());
+		} else {
+			if (!asked_)
+				job.error = done.error().sentence;
+			turn_back();
+		}
+		return save();
+	}
+
+	/* Undoes one step. */
+	[[nodiscard]] Result<void> go_back()
+	{
+		auto &job = held_.job;
+
+		job.progress = {};
+		if (job.step < kind_.steps.size() && kind_.steps[job.step].undo) {
+			const auto undone = kind_.steps[job.step].undo(*this);
+
+			if (lost_)
+				return lose();
+			if (!undone && engine_.ending())
+				return {};
+			if (!undone) {
+				stall(undone.error());
+				return save();
+			}
+		}
+		if (job.step > 0)
+			job.step--;
+		else
+			job.state = job.error.empty() ? JobState::cancelled : JobState::failed;
+		return save();
+	}
+
+	Engine &engine_;
+	const JobKind &kind_;
+	Held held_;
+	std::uint64_t before_; /* the worker that is in the store */
+	bool forward_ = false; /* a step is under way, and not an undoing */
+	bool lost_ = false; /* to another engine */
+	bool asked_ = false; /* to undo it, as was seen in passing */
+	std::chrono::steady_clock::time_point saved_{};
+	std::chrono::steady_clock::time_point looked_{};
+};
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+Engine::Engine(state::Store &store, std::vector<JobKind> kinds, EngineOptions options)
+	: store_(store), kinds_(std::move(kinds)), options_(std::move(options))
+{
+	if (!options_.now)
+		options_.now = [] {
+			return std::chrono::time_point_cast<std::chrono::milliseconds>(
+				std::chrono::system_clock::now());
+		};
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(state::Store &store, std::vector<JobKind> kinds,
+					      EngineOptions options)
+{
+	std::unique_ptr<Engine> engine(new Engine(store, std::move(kinds), std::move(options)));
+
+	engine->lease_ = CORBEL_EXPECT(store.grant(engine->options_.lease));
+	engine->threads_.emplace_back([it = engine.get()] { it->keep_lease(); });
+	for (unsigned i = 0; i < engine->options_.threads; i++)
+		engine->threads_.emplace_back([it = engine.get()] { it->work(); });
+	return engine;
+}
+
+Engine::~Engine()
+{
+	{
+		const std::lock_guard guard(lock_);
+		ending_ = true;
+	}
+	changed_.notify_all();
+	for (auto &thread : threads_)
+		thread.join();
+	if (lease_)
+		(void)store_.revoke(lease_);
+}
+
+bool Engine::ending()
+{
+	const std::lock_guard guard(lock_);
+
+	return ending_;
+}
+
+void Engine::changed_something()
+{
+	const std::lock_guard guard(lock_);
+
+	changes_++;
+	changed_.notify_all();
+}
+
+const JobKind *Engine::kind_of(const std::string &name) const
+{
+	const auto found = std::ranges::find(kinds_, name, &JobKind::name);
+
+	return found == kinds_.end() ? nullptr : &*found;
+}
+
+Result<Engine::Held> Engine::read(JobId id)
+{
+	const auto entry = CORBEL_EXPECT(store_.get(record_key(id)));
+
+	if (!entry)
+		return no_job(id);
+	auto job = CORBEL_EXPECT(job_of(entry->value));
+	const bool ready = is_ready(job.state);
+	return Held{std::move(job), entry->changed, ready};
+}
+
+Result<bool> Engine::write(Held &held)
+{
+	const auto key = record_key(held.job.id);
+	const auto text = json_of(held.job).dump(-1, ' ', false, Json::error_handler_t::replace);
+	const bool ready = is_ready(held.job.state);
+	state::Transaction transaction{.conditions = {{key, held.changed}},
+				       .changes = {Put{key, text}}};
+
+	if (ready && !held.was_ready)
+		transaction.changes.emplace_back(Put{ready_key(held.job.id), ""});
+	if (!ready)
+		transaction.changes.emplace_back(Erase{ready_key(held.job.id)});
+	const auto outcome = CORBEL_EXPECT(store_.commit(transaction));
+	if (outcome.committed) {
+		held.changed = outcome.version;
+		held.was_ready = ready;
+	}
+	changed_something();
+	return outcome.committed;
+}
+
+Result<Job> Engine::change(JobId id, const std::function<Result<bool>(Job &, const JobKind *)> &how)
+{
+	for (;;) {
+		auto held = CORBEL_EXPECT(read(id));
+
+		if (!CORBEL_EXPECT(how(held.job, kind_of(held.job.kind))))
+			return held.job;
+		held.job.updated = now();
+		if (CORBEL_EXPECT(write(held)))
+			return held.job;
+	}
+}
+
+Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std::string_view key)
+{
+	const JobKind *kind = kind_of(std::string(kind_name));
+
+	if (!kind)
+		return failure(EINVAL, fmt::format("There is no kind of job '{}'.", kind_name));
+	if (kind->check)
+		CORBEL_EXPECT(kind->check(argument));
+	for (;;) {
+		const auto last = CORBEL_EXPECT(store_.get(counter_key));
+
+		if (!key.empty()) {
+			if (const auto before = CORBEL_EXPECT(store_.get(client_key(key)))) {
+				const auto job = CORBEL_EXPECT(get(std::stoull(before->value)));
+
+				if (job.kind == kind_name && job.argument == argument)
+					return job;
+				return failure(
+					EEXIST,
+					fmt::format("The key '{}' was used for job {}, which "
+						    "is not the same: take another.",
+						    key, job.id));
+			}
+		}
+		Job job;
+		job.id = last ? std::stoull(last->value) + 1 : 1;
+		job.kind = kind_name;
+		job.argument = argument;
+		job.key = key;
+		job.data = Json::object();
+		job.created = job.updated = now();
+		state::Transaction transaction{
+			.conditions = {{counter_key, last ? last->changed : 0}},
+			.changes = {Put{counter_key, fmt::format("{}", job.id)},
+				    Put{record_key(job.id), json_of(job).dump()},
+				    Put{ready_key(job.id), ""}}};
+		if (!key.empty()) {
+			transaction.conditions.push_back({client_key(key), 0});
+			transaction.changes.emplace_back(
+				Put{client_key(key), fmt::format("{}", job.id)});
+		}
+		if (CORBEL_EXPECT(store_.commit(transaction)).committed) {
+			changed_something();
+			return job;
+		}
+	}
+}
+
+Result<Job> Engine::get(JobId id)
+{
+	return CORBEL_EXPECT(read(id)).job;
+}
+
+Result<std::vector<Job>> Engine::list()
+{
+	std::vector<Job> jobs;
+
+	for (std::string after;;) {
+		const auto page = CORBEL_EXPECT(store_.list(job_prefix, after, 500));
+
+		for (const auto &entry : page)
+			jobs.push_back(CORBEL_EXPECT(job_of(entry.value)));
+		if (page.empty())
+			return jobs;
+		after = page.back().key;
+	}
+}
+
+Result<Job> Engine::cancel(JobId id)
+{
+	return change(id, [&](Job &job, const JobKind *kind) -> Result<bool> {
+		if (job.cancel || job.state == JobState::cancelled)
+			return false;
+		if (is_final(job.state))
+			return failure(EBUSY, fmt::format("Job {} has ended: it is {}.", id,
+							  name_of(job.state)));
+		if (!kind || (job.step >= kind->commit && !job.backwards))
+			return failure(EBUSY,
+				       fmt::format("Job {} is past its commit point (it is at "
+						   "'{}'): it will be completed.",
+						   id, job.step_name));
+		job.cancel = true;
+		return true;
+	});
+}
+
+Result<Job> Engine::resume(JobId id)
+{
+	return change(id, [&](Job &job, const JobKind *) -> Result<bool> {
+		if (job.state != JobState::stalled)
+			return failure(EBUSY, fmt::format("Job {} is not stalled: it is {}.", id,
+							  name_of(job.state)));
+		job.state = job.backwards ? JobState::undoing : JobState::running;
+		job.stalled_by.clear();
+		return true;
+	});
+}
+
+Result<Job> Engine::wait(JobId id, std::chrono::milliseconds limit)
+{
+	const auto end = std::chrono::steady_clock::now() + limit;
+
+	for (;;) {
+		std::unique_lock guard(lock_);
+		const auto seen = changes_;
+
+		guard.unlock();
+		auto job = CORBEL_EXPECT(get(id));
+		if (!is_ready(job.state))
+			return job;
+		if (std::chrono::steady_clock::now() >= end)
+			return failure(ETIMEDOUT,
+				       fmt::format("Job {} is {} still.", id, name_of(job.state)));
+		guard.lock();
+		/* Another engine's changes are not announced here. */
+		changed_.wait_for(guard, 200ms, [&] { return changes_ != seen; });
+	}
+}
+
+/* ---- who works on what ------------------------------------------------------------- */
+
+Result<std::optional<Engine::Claim>> Engine::claim(JobId id)
+{
+	const auto key = owner_key(id);
+	state::LeaseId lease = 0;
+	{
+		const std::lock_guard guard(lock_);
+		lease = lease_;
+	}
+	const auto outcome = CORBEL_EXPECT(
+		store_.commit({.conditions = {{key, 0}}, .changes = {Put{key, "", lease}}}));
+
+	if (!outcome.committed)
+		return std::nullopt;
+	return Claim{id, lease, outcome.version};
+}
+
+/* What is somebody else's by now stays so. */
+void Engine::release(const Claim &claim)
+{
+	const auto key = owner_key(claim.id);
+
+	(void)store_.commit({.conditions = {{key, claim.version}}, .changes = {Erase{key}}});
+	changed_something();
+}
+
+Result<std::optional<Engine::Claim>> Engine::find_work()
+{
+	for (const auto &entry : CORBEL_EXPECT(store_.list(ready_prefix))) {
+		const JobId id = std::stoull(entry.key.substr(ready_prefix.size()));
+		{
+			const std::lock_guard guard(lock_);
+			if (ending_)
+				return std::nullopt;
+			if (!mine_.insert(id).second)
+				continue;
+		}
+		auto claimed = claim(id);
+		if (claimed && *claimed)
+			return *claimed;
+		const std::lock_guard guard(lock_);
+		mine_.erase(id);
+		if (!claimed)
+			return std::unexpected(claimed.error());
+	}
+	return std::nullopt;
+}
+
+void Engine::work_on(const Claim &claim)
+{
+	auto held = read(claim.id);
+	const JobKind *kind = held ? kind_of(held->job.kind) : nullptr;
+
+	/* One that cannot be read, or is of a kind that is not known here, waits. */
+	if (kind && (!is_ready(held->job.state) ||
+		     Worker(*this, *kind, std::move(*held), claim.lease).run()))
+		return;
+	std::unique_lock guard(lock_);
+	changed_.wait_for(guard, 200ms, [&] { return ending_; });
+}
+
+void Engine::work()
+{
+	while (!ending()) {
+		std::unique_lock guard(lock_);
+		const auto seen = changes_;
+
+		guard.unlock();
+		const auto found = find_work();
+		if (found && *found) {
+			work_on(**found);
+			release(**found);
+			guard.lock();
+			mine_.erase((*found)->id);
+			continue;
+		}
+		guard.lock();
+		changed_.wait_for(guard, options_.lease / 4,
+				  [&] { return ending_ || changes_ != seen; });
+	}
+}
+
+/* A lease that was lost all the same is replaced; its jobs are then somebody else's. */
+void Engine::keep_lease()
+{
+	std::unique_lock guard(lock_);
+
+	while (!ending_) {
+		changed_.wait_for(guard, options_.lease / 4, [&] { return ending_; });
+		const auto lease = lease_;
+		guard.unlock();
+		const auto kept = store_.keep_alive(lease);
+		const auto next = !kept && kept.error().number == ENOENT
+					  ? store_.grant(options_.lease)
+					  : Result<state::LeaseId>(lease);
+		guard.lock();
+		if (next)
+			lease_ = *next;
+	}
+}
+
+} /* namespace corbel::jobs */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine.hh - works on jobs, and keeps in a store how far each has come.
+ *
+ * Several engines may share a store: each job is worked on by one of them, which holds a
+ * lease. When that dies its jobs are taken over by another, or by itself once it is back.
+ * Every step forward is one compare-and-swap of the job's record, so that nobody who lost
+ * a job can still write to it, and a job is never both cancelled and past its commit point.
+ */
+#pragma once
+
+#include "job.hh"
+
+#include "../state/store.hh"
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace corbel::jobs {
+
+struct EngineOptions {
+	unsigned threads = 4; /* jobs at the same time; the others wait their turn */
+	std::chrono::milliseconds lease{10000}; /* after which a dead engine's jobs are taken */
+	std::function<Time()> now{}; /* empty: this host's */
+};
+
+/* All functions may be called from any thread and may block on the store. */
+class Engine {
+public:
+	/* Begins to work, first of all on what was left. */
+	[[nodiscard]] static Result<std::unique_ptr<Engine>>
+	start(state::Store &store, std::vector<JobKind> kinds, EngineOptions options = {});
+	/* Interrupts the steps that are under way; the jobs go on with the next engine. */
+	~Engine();
+	Engine(const Engine &) = delete;
+
+	/*
+	 * A new job, or with a @key that was used before the job of then. EINVAL: there is no
+	 * such kind, or its check refuses the argument. EEXIST: the key was used for something
+	 * else.
+	 */
+	[[nodiscard]] Result<Job> submit(std::string_view kind, const Json &argument,
+					 std::string_view key = {});
+	/* ENOENT: there is none. */
+	[[nodiscard]] Result<Job> get(JobId id);
+	/* By id. */
+	[[nodiscard]] Result<std::vector<Job>> list();
+	/* Undoes it. EBUSY: it is past its commit point, or has ended. Again: no matter. */
+	[[nodiscard]] Result<Job> cancel(JobId id);
+	/* Lets a stalled job try again. EBUSY: it is not stalled. */
+	[[nodiscard]] Result<Job> resume(JobId id);
+
+	/* Until the job has ended or stalled, or @limit has passed (ETIMEDOUT). */
+	[[nodiscard]] Result<Job> wait(JobId id, std::chrono::milliseconds limit);
+
+private:
+	class Worker;
+	struct Held {
+		Job job;
+		state::Version changed;
+		bool was_ready; /* as it is in the store */
+	};
+	struct Claim {
+		JobId id;
+		state::LeaseId lease;
+		state::Version version; /* of the owner's key */
+	};
+
+	Engine(state::Store &store, std::vector<JobKind> kinds, EngineOptions options);
+
+	[[nodiscard]] Time now() const { return options_.now(); }
+	[[nodiscard]] const JobKind *kind_of(const std::string &name) const;
+	[[nodiscard]] Result<Held> read(JobId id);
+	/* False: somebody else was faster. */
+	[[nodiscard]] Result<bool> write(Held &held);
+	/* Changes it until nobody else does so in between. */
+	[[nodiscard]] Result<Job>
+	change(JobId id, const std::function<Result<bool>(Job &, const JobKind *)> &how);
+
+	void work();
+	void keep_lease();
+	[[nodiscard]] Result<std::optional<Claim>> claim(JobId id);
+	[[nodiscard]] Result<std::optional<Claim>> find_work();
+	void work_on(const Claim &claim);
+	void release(const Claim &claim);
+	[[nodiscard]] bool ending();
+	void changed_something();
+
+	state::Store &store_;
+	std::vector<JobKind> kinds_;
+	EngineOptions options_;
+
+	std::mutex lock_;
+	std::condition_variable changed_;
+	std::uint64_t changes_ = 0;
+	bool ending_ = false;
+	state::LeaseId lease_ = 0;
+	std::set<JobId> mine_;
+	std::vector<std::thread> threads_;
+};
+
+} /* namespace corbel::jobs */
