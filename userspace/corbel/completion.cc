@@ -195,7 +195,9 @@ std::string zsh_arguments(const Verb &verb, std::string_view indent)
 		const auto repeat = argument.repeats() ? "*" : "";
 		for (const auto &name : {argument.long_name(), argument.short_name()})
 			if (!name.empty())
-				text += go_on + quoted(repeat + name + rest);
+				text += fmt::format(
+					"{}{}", go_on,
+					quoted(fmt::format("{}{}{}", repeat, name, rest)));
 	}
 	return text + go_on + quoted("--help[This in short]") + "\n";
 }
@@ -216,6 +218,7 @@ summaries_of(const std::vector<const Verb *> &verbs)
 {
 	std::vector<std::pair<std::string, std::string>> names;
 
+	names.reserve(verbs.size());
 	for (const Verb *verb : verbs)
 		names.emplace_back(verb->name, verb->summary);
 	return names;

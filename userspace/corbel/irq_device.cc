@@ -523,7 +523,8 @@ Json describe()
 				      {"masked", s::boolean()},
 				      {"pending", s::boolean()}});
 	const auto counts_of_id = s::joined(s::object({{"id", s::count()}}), s::dist_counts());
-	const auto answer = [](std::vector<std::string_view> commands, std::vector<s::Key> more) {
+	const auto answer = [](const std::vector<std::string_view> &commands,
+			       std::vector<s::Key> more) {
 		std::vector<s::Key> keys{{"line", s::count()},
 					 {"command", s::one_of_words(commands)},
 					 {"ok", s::boolean()}};

@@ -385,7 +385,7 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 
 		if (!key.empty()) {
 			if (const auto before = CORBEL_EXPECT(store_.get(client_key(key)))) {
-				const auto job = CORBEL_EXPECT(get(std::stoull(before->value)));
+				auto job = CORBEL_EXPECT(get(std::stoull(before->value)));
 
 				if (job.kind == kind_name && job.argument == argument)
 					return job;

@@ -54,9 +54,9 @@ std::unique_ptr<state::Store> open_store(const TemporaryFolder &folder)
 /* A store, and engines on it that come and go. */
 class Jobs : public testing::Test {
 protected:
-	void begin(std::vector<JobKind> kinds, EngineOptions options = {.lease = 1s})
+	void begin(std::vector<JobKind> kinds)
 	{
-		engine = must(Engine::start(*store, std::move(kinds), options));
+		engine = must(Engine::start(*store, std::move(kinds), {.lease = 1s}));
 	}
 	/* The end of a job that was submitted. */
 	Job run(std::string_view kind, const Json &argument = Json::object())
@@ -80,7 +80,7 @@ struct Diary {
 
 		lines.push_back(std::move(line));
 	}
-	Step step(const std::string &name, std::function<Result<void>(Work &)> also = {})
+	Step step(const std::string &name, const std::function<Result<void>(Work &)> &also = {})
 	{
 		return {name,
 			[this, name, also](Work &work) -> Result<void> {
@@ -332,9 +332,9 @@ TEST_F(Jobs, many_are_all_done_once_by_several_engines)
 
 	begin(kinds);
 	auto other = must(Engine::start(*other_store, kinds, {.lease = 1s}));
-	std::vector<JobId> ids;
-	for (int i = 0; i < 40; i++)
-		ids.push_back(must((i % 2 ? engine : other)->submit("count", {{"i", i}})).id);
+	std::vector<JobId> ids(40);
+	for (unsigned i = 0; i < ids.size(); i++)
+		ids[i] = must((i % 2 ? engine : other)->submit("count", {{"i", i}})).id;
 	for (const auto id : ids)
 		EXPECT_EQ(must(engine->wait(id, 60s)).state, JobState::done);
 	EXPECT_EQ(begun, 40U);

@@ -159,7 +159,7 @@ TEST_P(StoreSuite, does_all_or_nothing)
 
 TEST_P(StoreSuite, has_limits)
 {
-	const auto refuses = [&](Transaction transaction) {
+	const auto refuses = [&](const Transaction &transaction) {
 		EXPECT_EQ(error_of(store->commit(transaction)), EINVAL);
 	};
 
@@ -248,11 +248,11 @@ TEST_P(StoreSuite, tells_what_changed)
 TEST_P(StoreSuite, several_clients_lose_no_increment)
 {
 	constexpr unsigned clients = 4, each = 50;
-	std::vector<std::thread> threads;
+	std::vector<std::thread> threads(clients);
 
 	put(*store, "counter", "0");
-	for (unsigned i = 0; i < clients; i++)
-		threads.emplace_back([&] {
+	for (auto &thread : threads)
+		thread = std::thread([&] {
 			auto mine = place->open();
 
 			for (unsigned done = 0; done < each;) {
@@ -328,6 +328,7 @@ TEST_P(StoreSuite, does_what_a_map_does)
 		if (step % 50)
 			continue;
 		std::vector<Entry> want;
+		want.reserve(oracle.size());
 		for (const auto &[key, value] : oracle)
 			want.push_back({key, value.text, value.created, value.changed, 0});
 		ASSERT_EQ(must(client->list("")), want) << step;

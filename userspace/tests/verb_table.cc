@@ -86,10 +86,9 @@ TEST_P(EveryVerb, has_examples_that_can_be_typed)
 		if (command.empty())
 			continue;
 		const auto words = words_of(command);
-		std::vector<const char *> argv;
+		std::vector<const char *> argv(words.size());
 
-		for (const auto &word : words)
-			argv.push_back(word.c_str());
+		std::ranges::transform(words, argv.begin(), &std::string::c_str);
 		EXPECT_EQ(words.front(), "corbel");
 		EXPECT_TRUE(parse(static_cast<int>(argv.size()), argv.data())) << command;
 	}
