@@ -19,6 +19,9 @@ constexpr std::string_view job_prefix = "job/record/";
 constexpr std::string_view ready_prefix = "job/ready/"; /* those that somebody shall work on */
 constexpr const char *counter_key = "job/last";
 
+/* Of an argument, and of what steps keep: a record is one value of the store. */
+constexpr std::size_t most_data = state::longest_value / 4;
+
 std::string record_key(JobId id)
 {
 	return fmt::format("{}{:020}", job_prefix, id);
@@ -44,6 +47,21 @@ std::unexpected<Error> no_job(JobId id)
 	return failure(ENOENT, fmt::format("There is no job {}: `corbel job list` shows those "
 					   "there are.",
 					   id));
+}
+
+/* Whatever bytes a step puts into a text. */
+std::string text_of(const Json &json)
+{
+	return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool fits(const Json &argument)
+{
+	try {
+		return argument.dump().size() <= most_data;
+	} catch (const Json::type_error &) {
+		return false; /* a text in it is not UTF-8 */
+	}
 }
 
 bool is_ready(JobState state)
@@ -146,17 +164,16 @@ public:
 
 	[[nodiscard]] bool interrupted() override
 	{
-		if (engine_.ending() || lost_)
-			return true;
-		if (!forward_ || held_.job.step >= kind_.commit)
-			return false;
-		if (!held_.job.cancel && std::chrono::steady_clock::now() - looked_ >= 100ms) {
+		if (std::chrono::steady_clock::now() - looked_ >= 100ms) {
 			const auto now = engine_.read(held_.job.id);
 
 			looked_ = std::chrono::steady_clock::now();
+			lost_ |= now && now->job.worker != held_.job.worker;
 			asked_ |= now && now->job.cancel;
 		}
-		return asked_ || held_.job.cancel;
+		if (engine_.ending() || lost_)
+			return true;
+		return forward_ && held_.job.step < kind_.commit && (asked_ || held_.job.cancel);
 	}
 
 private:
@@ -195,6 +212,27 @@ private:
 		held_.job.stalled_by = error.sentence;
 	}
 
+	/* What a step leaves in the data has to fit into the store. */
+	[[nodiscard]] Result<void> call(const std::function<Result<void>(Work &)> &step)
+	{
+		const auto before = held_.job.data;
+		Result<void> done;
+
+		try {
+			done = step(*this);
+			if (text_of(held_.job.data).size() <= most_data)
+				return done;
+			done = failure(EFBIG,
+				       fmt::format("Step '{}' leaves more than {} bytes of data.",
+						   held_.job.step_name, most_data));
+		} catch (const std::exception &error) {
+			done = failure(EIO, fmt::format("Step '{}': {}.", held_.job.step_name,
+							error.what()));
+		}
+		held_.job.data = before;
+		return done;
+	}
+
 	/* One step. */
 	[[nodiscard]] Result<void> go_on()
 	{
@@ -210,7 +248,7 @@ private:
 		}
 		job.progress = {};
 		forward_ = true;
-		const auto done = kind_.steps[job.step].run(*this);
+		const auto done = call(kind_.steps[job.step].run);
 		forward_ = false;
 		if (lost_)
 			return lose();
@@ -239,7 +277,7 @@ private:
 
 		job.progress = {};
 		if (job.step < kind_.steps.size() && kind_.steps[job.step].undo) {
-			const auto undone = kind_.steps[job.step].undo(*this);
+			const auto undone = call(kind_.steps[job.step].undo);
 
 			if (lost_)
 				return lose();
@@ -341,13 +379,13 @@ Result<Engine::Held> Engine::read(JobId id)
 Result<bool> Engine::write(Held &held)
 {
 	const auto key = record_key(held.job.id);
-	const auto text = json_of(held.job).dump(-1, ' ', false, Json::error_handler_t::replace);
+	const auto text = text_of(json_of(held.job));
 	const bool ready = is_ready(held.job.state);
 	state::Transaction transaction{.conditions = {{key, held.changed}},
 				       .changes = {Put{key, text}}};
 
 	if (ready && !held.was_ready)
-		transaction.changes.emplace_back(Put{ready_key(held.job.id), ""});
+		transaction.changes.emplace_back(Put{ready_key(held.job.id), held.job.kind});
 	if (!ready)
 		transaction.changes.emplace_back(Erase{ready_key(held.job.id)});
 	const auto outcome = CORBEL_EXPECT(store_.commit(transaction));
@@ -380,6 +418,10 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 		return failure(EINVAL, fmt::format("There is no kind of job '{}'.", kind_name));
 	if (kind->check)
 		CORBEL_EXPECT(kind->check(argument));
+	if (!fits(argument))
+		return failure(EINVAL, fmt::format("The argument of a job is UTF-8 of at most {} "
+						   "bytes.",
+						   most_data));
 	for (;;) {
 		const auto last = CORBEL_EXPECT(store_.get(counter_key));
 
@@ -407,7 +449,7 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 			.conditions = {{counter_key, last ? last->changed : 0}},
 			.changes = {Put{counter_key, fmt::format("{}", job.id)},
 				    Put{record_key(job.id), json_of(job).dump()},
-				    Put{ready_key(job.id), ""}}};
+				    Put{ready_key(job.id), job.kind}}};
 		if (!key.empty()) {
 			transaction.conditions.push_back({client_key(key), 0});
 			transaction.changes.emplace_back(
@@ -501,8 +543,13 @@ Result<std::optional<Engine::Claim>> Engine::claim(JobId id)
 		const std::lock_guard guard(lock_);
 		lease = lease_;
 	}
-	const auto outcome = CORBEL_EXPECT(
-		store_.commit({.conditions = {{key, 0}}, .changes = {Put{key, "", lease}}}));
+	/* Our own one is from a time when it could not be given up. */
+	const auto owner = CORBEL_EXPECT(store_.get(key));
+	if (owner && owner->lease != lease)
+		return std::nullopt;
+	const auto outcome =
+		CORBEL_EXPECT(store_.commit({.conditions = {{key, owner ? owner->changed : 0}},
+					     .changes = {Put{key, "", lease}}}));
 
 	if (!outcome.committed)
 		return std::nullopt;
@@ -521,6 +568,8 @@ void Engine::release(const Claim &claim)
 Result<std::optional<Engine::Claim>> Engine::find_work()
 {
 	for (const auto &entry : CORBEL_EXPECT(store_.list(ready_prefix))) {
+		if (!kind_of(entry.value))
+			continue;
 		const JobId id = std::stoull(entry.key.substr(ready_prefix.size()));
 		{
 			const std::lock_guard guard(lock_);
@@ -545,7 +594,7 @@ void Engine::work_on(const Claim &claim)
 	auto held = read(claim.id);
 	const JobKind *kind = held ? kind_of(held->job.kind) : nullptr;
 
-	/* One that cannot be read, or is of a kind that is not known here, waits. */
+	/* One that cannot be read or written waits for better times. */
 	if (kind && (!is_ready(held->job.state) ||
 		     Worker(*this, *kind, std::move(*held), claim.lease).run()))
 		return;

@@ -318,6 +318,117 @@ TEST_F(Jobs, wait_for_a_daemon_that_knows_their_kind)
 	EXPECT_EQ(must(engine->get(id)).kind, "walk");
 }
 
+TEST_F(Jobs, of_a_kind_that_nobody_knows_are_left_alone)
+{
+	Diary diary;
+	Gate gate;
+
+	begin({{"walk", {diary.step("a", std::ref(gate))}, 1}});
+	const auto id = must(engine->submit("walk", {})).id;
+	gate.reached.acquire();
+	engine.reset();
+	begin({{"other", {diary.step("b")}, 1}});
+	EXPECT_EQ(run("other").state, JobState::done);
+	std::this_thread::sleep_for(100ms);
+	const auto version = must(store->version());
+	std::this_thread::sleep_for(500ms);
+	EXPECT_EQ(must(store->version()), version) << "nobody writes anything";
+	engine.reset();
+	gate.open.release();
+	begin({{"walk", {diary.step("a", std::ref(gate))}, 1}});
+	EXPECT_EQ(must(engine->wait(id, 60s)).state, JobState::done);
+}
+
+TEST_F(Jobs, fail_when_a_step_throws_or_keeps_too_much)
+{
+	begin({{"throw",
+		{{"a", [](Work &) -> Result<void> { throw std::runtime_error("Out of luck"); }}},
+		1},
+	       {"hoard",
+		{{"a",
+		  [](Work &work) -> Result<void> {
+			  work.data()["all"] = std::string(300000, 'x');
+			  return {};
+		  }}},
+		1},
+	       {"mumble",
+		{{"a",
+		  [](Work &work) -> Result<void> {
+			  work.data()["name"] = "\xff";
+			  work.warn(Severity::info, "\xfe");
+			  return {};
+		  }}},
+		1}});
+	EXPECT_THAT(run("throw").error, HasSubstr("Out of luck"));
+	const auto hoard = run("hoard");
+	EXPECT_EQ(hoard.state, JobState::failed);
+	EXPECT_THAT(hoard.error, HasSubstr("'a' leaves more than"));
+	EXPECT_EQ(run("mumble").state, JobState::done);
+	EXPECT_EQ(error_of(engine->submit("mumble", {{"x", "\xff"}})), EINVAL);
+	EXPECT_EQ(error_of(engine->submit("mumble", {{"x", std::string(300000, 'x')}})), EINVAL);
+}
+
+/* Refuses to write for a while, as a full disk does. */
+class MoodyStore final : public state::Store {
+public:
+	explicit MoodyStore(state::Store &store) : store_(store) {}
+
+	Result<state::Version> version() override { return store_.version(); }
+	Result<std::optional<state::Entry>> get(std::string_view key) override
+	{
+		return store_.get(key);
+	}
+	Result<std::vector<state::Entry>> list(std::string_view prefix, std::string_view after,
+					       std::size_t limit) override
+	{
+		return store_.list(prefix, after, limit);
+	}
+	Result<state::Outcome> commit(const state::Transaction &transaction) override
+	{
+		if (full)
+			return failure(ENOSPC, "There is no room.");
+		return store_.commit(transaction);
+	}
+	Result<state::LeaseId> grant(std::chrono::milliseconds length) override
+	{
+		return store_.grant(length);
+	}
+	Result<void> keep_alive(state::LeaseId lease) override { return store_.keep_alive(lease); }
+	Result<void> revoke(state::LeaseId lease) override { return store_.revoke(lease); }
+	Result<std::vector<state::Change>> changes(std::string_view prefix, state::Version since,
+						   std::size_t limit) override
+	{
+		return store_.changes(prefix, since, limit);
+	}
+
+	std::atomic<bool> full = false;
+
+private:
+	state::Store &store_;
+};
+
+TEST_F(Jobs, go_on_once_the_store_has_room_again)
+{
+	Diary diary;
+	Gate gate;
+	MoodyStore moody(*store);
+
+	engine = must(Engine::start(
+		moody, {{"walk", {diary.step("a", std::ref(gate)), diary.step("b")}, 2}},
+		{.lease = 60s}));
+	const auto id = must(engine->submit("walk", {})).id;
+	gate.reached.acquire();
+	moody.full = true;
+	gate.open.release();
+	EXPECT_EQ(error_of(engine->submit("walk", {})), ENOSPC);
+	EXPECT_EQ(error_of(engine->wait(id, 700ms)), ETIMEDOUT);
+	moody.full = false;
+	gate.open.release();
+	EXPECT_EQ(must(engine->wait(id, 30s)).state, JobState::done);
+	EXPECT_THAT(diary.lines, ElementsAre("a", "a", "b"));
+	engine.reset();
+}
+
 TEST_F(Jobs, many_are_all_done_once_by_several_engines)
 {
 	std::atomic<unsigned> begun = 0;
