@@ -11,6 +11,7 @@
 #include "wait.hh"
 
 #include <algorithm>
+#include <random>
 
 using namespace corbel::selftest;
 
@@ -286,12 +287,17 @@ struct outcome {
 	unsigned preempted = 0; /* went to a vCPU that did not have its CPU */
 };
 
-/* Raise, wait for the handler, again; in guest time stamps, which are the host's. */
+/*
+ * Raise, wait for the handler, again; in guest time stamps, which are the host's. At random
+ * moments: right after an interrupt was handled its vCPU has a CPU for a while.
+ */
 outcome measure(two &both, unsigned count)
 {
 	outcome out;
+	std::mt19937 random(count);
 
 	for (unsigned i = 0; i < count; i++) {
+		std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
 		/* The measuring thread has its CPU: it must be done with the last one. */
 		both.vm.wait("vCPU 1 halts",
 			     [&] { return both.read(1).residency == CORBEL_RES_HALTED; });
