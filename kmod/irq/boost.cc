@@ -50,9 +50,9 @@ rt::Result<void> Booster::add(ObservedVcpu *vcpu)
 void Booster::set(const corbel_irq_boost &wanted, ObservedVcpu *const *vcpus, u32 count)
 {
 	/* Off leaves the rest as it was: jobs that are under way may still read it. */
-	for (u32 i = 0; wanted.sources && i < CORBEL_IRQ_WORDS; i++)
-		vectors_[i].store(wanted.vectors[i], Order::relaxed);
 	if (wanted.sources) {
+		for (u32 i = 0; i < CORBEL_IRQ_WORDS; i++)
+			vectors_[i].store(wanted.vectors[i], Order::relaxed);
 		priority_.store(wanted.priority, Order::relaxed);
 		slice_us_.store(wanted.slice_us, Order::relaxed);
 		budget_us_.store(wanted.budget_us, Order::relaxed);

@@ -12,7 +12,6 @@
 #include "module.hh"
 #include "wait.hh"
 
-#include <algorithm>
 #include <optional>
 #include <random>
 

@@ -22,21 +22,14 @@ std::string footer_of(const Verb &verb)
 {
 	std::string footer = "Examples:\n";
 
-	for (auto rest = verb.examples; !rest.empty();) {
-		auto end = rest.find('\n');
-
-		footer += fmt::format("  {}\n", rest.substr(0, end));
-		rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-	}
-	footer += "\nExit status: 0 success, 1 failure, 2 wrong usage.";
-	if (!verb.exit_codes.empty())
-		footer += fmt::format(" {}", verb.exit_codes);
+	for (const auto line : lines_of(verb.examples))
+		footer += fmt::format("  {}\n", line);
+	footer += fmt::format("\nExit status: {}", exit_status_of(verb));
 	if (verb.effect != Effect::read)
 		footer += fmt::format("\n{}", sentence_of(verb.repeat));
 	return footer;
 }
 
-/* CLI11's own check of a range says one of 300 digits. */
 template <typename T>
 CLI::Validator range_of(const Argument &argument)
 {
@@ -94,9 +87,6 @@ void add_arguments(CLI::App &app, const OptionSet &set)
 }
 
 constexpr const char *main_footer =
-	"A virtual machine is named by the pid of its process, by pid:fd where a process has\n"
-	"several, by the guest's name (name:TEXT if that looks like a number), or by id:N, the\n"
-	"number of an attachment.\n\n"
 	"Examples:\n"
 	"  corbel doctor          is this host fit, are the modules in order?\n"
 	"  corbel vm list         which guests run?\n"
@@ -137,7 +127,7 @@ std::expected<std::function<ExitCode()>, ExitCode> parse(int argc, const char *c
 
 	app.set_version_flag("--version", "corbel " CORBEL_VERSION);
 	app.require_subcommand(1);
-	app.footer(main_footer);
+	app.footer(fmt::format("{}\n\n{}", naming, main_footer));
 	for (const Verb *verb : all_verbs()) {
 		auto &group = groups[verb->group];
 
@@ -155,10 +145,7 @@ std::expected<std::function<ExitCode()>, ExitCode> parse(int argc, const char *c
 	}
 
 	if (auto word = unknown_word({argv, static_cast<std::size_t>(argc)}); !word.empty()) {
-		fmt::print(stderr,
-			   "corbel: There is no verb '{}': `corbel --help` shows those "
-			   "there are.\n",
-			   word);
+		report(no_verb(word));
 		return std::unexpected(ExitCode::usage);
 	}
 	try {

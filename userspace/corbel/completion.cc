@@ -33,6 +33,11 @@ Values values_at(const Argument &argument)
 	return Values::any;
 }
 
+std::string joined(const std::vector<std::string> &words)
+{
+	return fmt::format("{}", fmt::join(words, " "));
+}
+
 std::vector<std::string> first_words()
 {
 	std::vector<std::string> words;
@@ -94,8 +99,7 @@ std::string bash_values(const Argument &argument)
 {
 	switch (values_at(argument)) {
 	case Values::words:
-		return fmt::format("_corbel_words {}",
-				   quoted(fmt::format("{}", fmt::join(argument.words, " "))));
+		return fmt::format("_corbel_words {}", quoted(joined(argument.words)));
 	case Values::files:
 		return "_corbel_lines \"$(compgen -f -- \"$cur\")\"";
 	case Values::folders:
@@ -103,8 +107,7 @@ std::string bash_values(const Argument &argument)
 	case Values::guests:
 		return "_corbel_lines \"$(corbel completion --guests 2>/dev/null)\"";
 	case Values::verbs:
-		return fmt::format("_corbel_words {}",
-				   quoted(fmt::format("{}", fmt::join(first_words(), " "))));
+		return fmt::format("_corbel_words {}", quoted(joined(first_words())));
 	case Values::any:
 		break;
 	}
@@ -137,7 +140,7 @@ std::string bash_case(const Verb &verb)
 			    "\t\t\t{}\n"
 			    "\t\tfi\n"
 			    "\t\t;;\n",
-			    quoted(fmt::format("{}", fmt::join(options_of(verb), " "))),
+			    quoted(joined(options_of(verb))),
 			    positional.empty() ? ":" : positional);
 	return text;
 }
@@ -147,7 +150,7 @@ std::string zsh_action(const Argument &argument)
 {
 	switch (values_at(argument)) {
 	case Values::words:
-		return fmt::format("({})", fmt::join(argument.words, " "));
+		return fmt::format("({})", joined(argument.words));
 	case Values::files:
 		return "_files";
 	case Values::folders:
@@ -155,7 +158,7 @@ std::string zsh_action(const Argument &argument)
 	case Values::guests:
 		return "_corbel_guests";
 	case Values::verbs:
-		return fmt::format("({})", fmt::join(first_words(), " "));
+		return fmt::format("({})", joined(first_words()));
 	case Values::any:
 		break;
 	}
@@ -228,7 +231,7 @@ std::string fish_values(const Argument &argument)
 {
 	switch (values_at(argument)) {
 	case Values::words:
-		return " -x -a " + quoted(fmt::format("{}", fmt::join(argument.words, " ")));
+		return " -x -a " + quoted(joined(argument.words));
 	case Values::files:
 		return " -r -F";
 	case Values::folders:
@@ -236,7 +239,7 @@ std::string fish_values(const Argument &argument)
 	case Values::guests:
 		return " -x -a '(corbel completion --guests 2>/dev/null)'";
 	case Values::verbs:
-		return " -x -a " + quoted(fmt::format("{}", fmt::join(first_words(), " ")));
+		return " -x -a " + quoted(joined(first_words()));
 	case Values::any:
 		break;
 	}

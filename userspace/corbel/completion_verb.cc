@@ -63,11 +63,8 @@ const Verb completion_verb{
 	.examples = "corbel completion bash    for /etc/bash_completion.d/corbel\n"
 		    "corbel completion zsh     for _corbel in a folder of $fpath\n"
 		    "corbel completion fish    for ~/.config/fish/completions/corbel.fish",
-	.exit_codes = "",
 	.effect = Effect::read,
 	.repeat = Repeat::harmless,
-	.output = Output::none,
-	.schema = nullptr,
 	.declare = declare,
 };
 

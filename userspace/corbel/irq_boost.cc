@@ -230,11 +230,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 		   "The period (100)");
 	set.dry_run(options->dry_run);
 	set.json(options->json);
-	return [options] {
-		auto done = run(*options);
-
-		return done ? ExitCode::ok : report(done.error());
-	};
+	return [options] { return exit_code_of(run(*options)); };
 }
 
 } /* namespace */
@@ -250,7 +246,6 @@ const Verb irq_boost_verb{
 		"most 5 % of a CPU\n"
 		"corbel irq boost web1 --budget-us 2000         at most 2 %\n"
 		"corbel irq boost web1 --set off                no more; all are set back",
-	.exit_codes = "",
 	.effect = Effect::change,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

@@ -578,9 +578,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 					   "that --ids makes.\n");
 			return ExitCode::usage;
 		}
-		auto code = run(*options);
-
-		return code ? *code : report(code.error());
+		return exit_code_of(run(*options));
 	};
 }
 

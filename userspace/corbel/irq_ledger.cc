@@ -295,11 +295,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 			 return {};
 		 });
 	set.json(options->json);
-	return [options] {
-		auto code = show(*options);
-
-		return code ? *code : report(code.error());
-	};
+	return [options] { return exit_code_of(show(*options)); };
 }
 
 } /* namespace */

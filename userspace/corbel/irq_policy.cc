@@ -9,6 +9,7 @@
 #include "verb.hh"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include <fmt/format.h>
@@ -16,6 +17,9 @@
 namespace corbel::cli {
 
 namespace {
+
+/* Of a virtual machine. */
+constexpr std::array policies{"off", "resident-first", "least-pending"};
 
 struct Options {
 	std::string target;
@@ -95,12 +99,12 @@ Result<void> run(const Options &options)
 Json describe()
 {
 	namespace s = schema;
-	const std::vector<std::string_view> policies{"off", "resident-first", "least-pending"};
+	const std::vector<std::string_view> words(policies.begin(), policies.end());
 
 	return s::joined(
 		s::object({{"vm", s::vm()},
-			   {"policy", s::one_of_words(policies)},
-			   {"vectors", s::dictionary(s::one_of_words(policies),
+			   {"policy", s::one_of_words(words)},
+			   {"vectors", s::dictionary(s::one_of_words(words),
 						     "those that have one of their own")},
 			   {"offered", s::count("interrupts that left a choice")},
 			   {"chosen", s::dictionary(s::count(), "by where the vCPU was")},
@@ -114,7 +118,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 	auto options = std::make_shared<Options>();
 
 	set.target(options->target);
-	set.choice("--set", options->of_vm, {"off", "resident-first", "least-pending"}, "POLICY",
+	set.choice("--set", options->of_vm, {policies.begin(), policies.end()}, "POLICY",
 		   "The policy of the virtual machine from now on");
 	set.text("--vector", options->of_vectors, "V=POLICY,...",
 		 "Policies of single vectors, which go before it; `inherit` takes one back",
@@ -124,11 +128,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 });
 	set.dry_run(options->dry_run);
 	set.json(options->json);
-	return [options] {
-		auto done = run(*options);
-
-		return done ? ExitCode::ok : report(done.error());
-	};
+	return [options] { return exit_code_of(run(*options)); };
 }
 
 } /* namespace */
@@ -143,7 +143,6 @@ const Verb irq_policy_verb{
 		"corbel irq policy web1 --set resident-first       a vCPU that runs, else one "
 		"that sleeps\n"
 		"corbel irq policy web1 --vector 0x50=off,0x51=off  but these two as KVM likes",
-	.exit_codes = "",
 	.effect = Effect::change,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

@@ -305,9 +305,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 			fmt::print(stderr, "corbel: --json and --format csv exclude each other.\n");
 			return ExitCode::usage;
 		}
-		auto code = record(*options);
-
-		return code ? *code : report(code.error());
+		return exit_code_of(record(*options));
 	};
 }
 

@@ -71,11 +71,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 
 	set.target(options->target);
 	set.json(options->json);
-	return [options] {
-		auto shown = show(*options);
-
-		return shown ? ExitCode::ok : report(shown.error());
-	};
+	return [options] { return exit_code_of(show(*options)); };
 }
 
 } /* namespace */
@@ -86,7 +82,6 @@ const Verb irq_show_verb{
 	.summary = "Pending records, counts and latencies of a virtual machine, once",
 	.examples = "corbel irq show web1         totals since it was attached\n"
 		    "corbel irq show 412 --json   the same for scripts",
-	.exit_codes = "",
 	.effect = Effect::read,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

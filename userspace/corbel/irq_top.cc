@@ -231,11 +231,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 	set.count("--count", options->count, "N", "End after so many frames");
 	set.flag("--once", options->once, "One frame, after one interval");
 	set.json(options->json);
-	return [options] {
-		auto watched = watch(*options);
-
-		return watched ? ExitCode::ok : report(watched.error());
-	};
+	return [options] { return exit_code_of(watch(*options)); };
 }
 
 } /* namespace */

@@ -11,11 +11,6 @@ namespace corbel::cli {
 
 namespace {
 
-constexpr std::string_view naming =
-	"A virtual machine is named by the pid of its process, by pid:fd where a process has "
-	"several, by the guest's name (name:TEXT if that looks like a number), or by id:N, the "
-	"number of an attachment.";
-
 constexpr std::array exit_statuses{
 	"0: success.",
 	"1: failure; a sentence on stderr says what was looked for and what to do.",
@@ -234,13 +229,9 @@ std::string markdown_page(const Verb &verb)
 		page += "\n";
 	if (const auto output = output_sentence(verb); !output.empty())
 		page += fmt::format("{}\n", output);
-	page += fmt::format("Exit status: {}\n\nExamples:\n\n", exit_status_of(verb));
-	for (auto rest = verb.examples; !rest.empty();) {
-		const auto line = rest.substr(0, rest.find('\n'));
-
+	page += fmt::format("Exit status: {}\n\nExamples:\n\n", in_one_line(exit_status_of(verb)));
+	for (const auto line : lines_of(verb.examples))
 		page += fmt::format("    {}\n", line);
-		rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-	}
 	return page;
 }
 
@@ -250,7 +241,7 @@ std::string markdown_page()
 			   "<!-- Made by `make docs` from the table of verbs: change that. -->\n"
 			   "# The verbs\n\n";
 
-	page += fmt::format("{}\n\n", naming);
+	page += fmt::format("{}\n\n", in_one_line(std::string(naming)));
 	page += "| verb | effect | what it does |\n|---|---|---|\n";
 	for (const Verb *verb : all_verbs())
 		page += fmt::format("| [{0}](#corbel-{1}) | {2} | {3} |\n", verb->words(),

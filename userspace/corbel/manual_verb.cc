@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manual.hh"
-#include "verb_words.hh"
+#include "verb.hh"
 
 #include <memory>
 
@@ -32,14 +32,10 @@ std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto options = std::make_shared<Options>();
 
-	set.texts("verb", options->words, "VERB", "Of this verb, such as `irq top`");
+	set.verb(options->words);
 	set.choice("--format", options->format, {"man", "markdown"}, "NAME",
 		   "man (troff, default) or markdown");
-	return [options] {
-		auto printed = print(*options);
-
-		return printed ? ExitCode::ok : report(printed.error());
-	};
+	return [options] { return exit_code_of(print(*options)); };
 }
 
 } /* namespace */
@@ -50,11 +46,8 @@ const Verb manual_verb{
 	.summary = "The manual pages, made from what this tool knows of its verbs",
 	.examples = "corbel manual irq top | man -l -    one page, to read\n"
 		    "corbel manual --format markdown     all of Documentation/verbs.md",
-	.exit_codes = "",
 	.effect = Effect::read,
 	.repeat = Repeat::harmless,
-	.output = Output::none,
-	.schema = nullptr,
 	.declare = declare,
 };
 

@@ -24,6 +24,7 @@ Argument target_argument(std::string &value)
 		}};
 }
 
+/* CLI11's own checks of that kind take 1e3 and say a range of 300 digits. */
 Result<void> check_count(const std::string &word)
 {
 	const bool digits = std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
@@ -115,6 +116,11 @@ void OptionSet::target_or_id(std::string &value, std::uint64_t &vm_id)
 	last_is_alternative();
 	count("--id", vm_id, "N", "Number of the attachment");
 	last_is_alternative();
+}
+
+void OptionSet::verb(std::vector<std::string> &words)
+{
+	texts("verb", words, "VERB", "Of this verb, such as `irq top`");
 }
 
 void OptionSet::json(bool &value)

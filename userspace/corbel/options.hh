@@ -84,6 +84,9 @@ public:
 	/* It, or the number of its attachment. */
 	void target_or_id(std::string &value, std::uint64_t &vm_id);
 
+	/* The words of a verb; none: of all. */
+	void verb(std::vector<std::string> &words);
+
 	/* What a verb that can answer in JSON, and one that changes something, has. */
 	void json(bool &value);
 	void dry_run(bool &value);

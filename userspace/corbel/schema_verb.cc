@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "irq_json.hh"
 #include "manual.hh"
-#include "verb_words.hh"
+#include "verb.hh"
 
 #include <memory>
 
@@ -63,7 +63,7 @@ Json json_of(const Verb &verb)
 		  {"summary", verb.summary},
 		  {"effect", name_of(verb.effect)},
 		  {"repeat", sentence_of(verb.repeat)},
-		  {"exit_status", exit_status_of(verb)},
+		  {"exit_status", in_one_line(exit_status_of(verb))},
 		  {"arguments", Json::array()},
 		  {"output", name_of(verb.output)},
 		  {"schema", verb.schema ? schema_of(verb) : Json(nullptr)}};
@@ -97,12 +97,8 @@ std::function<ExitCode()> declare(OptionSet &set)
 {
 	auto words = std::make_shared<std::vector<std::string>>();
 
-	set.texts("verb", *words, "VERB", "Of this verb, such as `irq top`");
-	return [words] {
-		auto printed = print(*words);
-
-		return printed ? ExitCode::ok : report(printed.error());
-	};
+	set.verb(*words);
+	return [words] { return exit_code_of(print(*words)); };
 }
 
 } /* namespace */
@@ -113,11 +109,8 @@ const Verb schema_verb{
 	.summary = "The verbs as data: arguments, effects, and the JSON Schema of what they print",
 	.examples = "corbel schema             all verbs, in one JSON array\n"
 		    "corbel schema irq show    the JSON Schema of `corbel irq show --json`",
-	.exit_codes = "",
 	.effect = Effect::read,
 	.repeat = Repeat::harmless,
-	.output = Output::none,
-	.schema = nullptr,
 	.declare = declare,
 };
 

@@ -54,12 +54,12 @@ struct Verb {
 	std::string_view name;
 	std::string_view summary;
 	std::string_view examples; /* one a line: command, two spaces or more, meaning */
-	std::string_view exit_codes; /* sentences on what is not the same for every verb */
+	std::string_view exit_codes = {}; /* sentences on what is not the same for every verb */
 	Effect effect;
 	Repeat repeat;
-	Output output;
+	Output output = Output::none;
 	/* JSON Schema of that object or line; nothing without --json. */
-	Json (*schema)();
+	Json (*schema)() = nullptr;
 
 	/* Adds the options to @set; what it returns is run once they are parsed. */
 	std::function<ExitCode()> (*declare)(OptionSet &set);
@@ -88,9 +88,15 @@ extern const Verb irq_device_verb;
 
 /* The verb that is called by @words, such as {"irq", "show"}; null if there is none. */
 [[nodiscard]] const Verb *find_verb(std::span<const std::string> words);
+/* The same, never null; and the error if there is none. */
+[[nodiscard]] Result<const Verb *> verb_of(std::span<const std::string> words);
+[[nodiscard]] Error no_verb(std::string_view words);
 
 /* Names of the groups, in the order of the table. */
 [[nodiscard]] std::vector<std::string_view> all_groups();
+
+/* How a virtual machine is named, as it is wrapped for the help. */
+extern const std::string_view naming;
 
 /* Summary of a group, such as "vm". */
 [[nodiscard]] std::string_view group_summary(std::string_view group);
@@ -103,6 +109,10 @@ extern const Verb irq_device_verb;
 /* The arguments of @verb, which nothing is done with. */
 [[nodiscard]] std::vector<Argument> arguments_of(const Verb &verb);
 
+/* @text line by line, and without the ends of its lines. */
+[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
+[[nodiscard]] std::string in_one_line(std::string text);
+
 /* One line of the examples. */
 struct Example {
 	std::string command; /* empty: goes on about the one before it */
@@ -110,10 +120,14 @@ struct Example {
 };
 [[nodiscard]] std::vector<Example> examples_of(const Verb &verb);
 
-/* All that can be said about the exit status of @verb, in one line. */
+/* All that can be said about the exit status of @verb, as it is wrapped for the help. */
 [[nodiscard]] std::string exit_status_of(const Verb &verb);
 
 /* Says on stderr why nothing came of it. */
 ExitCode report(const Error &error);
+
+/* What a verb came to; an error is reported. */
+[[nodiscard]] ExitCode exit_code_of(const Result<void> &result);
+[[nodiscard]] ExitCode exit_code_of(const Result<ExitCode> &result);
 
 } /* namespace corbel::cli */

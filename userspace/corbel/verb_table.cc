@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -36,6 +37,19 @@ const Verb *find_verb(std::span<const std::string> words)
 	return found == verbs.end() ? nullptr : *found;
 }
 
+Error no_verb(std::string_view words)
+{
+	return {ENOENT, fmt::format("There is no verb '{}': `corbel --help` shows those there are.",
+				    words)};
+}
+
+Result<const Verb *> verb_of(std::span<const std::string> words)
+{
+	if (const Verb *verb = find_verb(words))
+		return verb;
+	return std::unexpected(no_verb(fmt::format("{}", fmt::join(words, " "))));
+}
+
 std::vector<std::string_view> all_groups()
 {
 	std::vector<std::string_view> groups;
@@ -45,6 +59,11 @@ std::vector<std::string_view> all_groups()
 			groups.push_back(verb->group);
 	return groups;
 }
+
+const std::string_view naming =
+	"A virtual machine is named by the pid of its process, by pid:fd where a process has\n"
+	"several, by the guest's name (name:TEXT if that looks like a number), or by id:N, the\n"
+	"number of an attachment.";
 
 std::string_view group_summary(std::string_view group)
 {
@@ -89,16 +108,31 @@ std::vector<Argument> arguments_of(const Verb &verb)
 	return set.arguments();
 }
 
+std::vector<std::string_view> lines_of(std::string_view text)
+{
+	std::vector<std::string_view> lines;
+
+	while (!text.empty()) {
+		lines.push_back(text.substr(0, text.find('\n')));
+		text.remove_prefix(std::min(text.size(), lines.back().size() + 1));
+	}
+	return lines;
+}
+
+std::string in_one_line(std::string text)
+{
+	std::ranges::replace(text, '\n', ' ');
+	return text;
+}
+
 std::vector<Example> examples_of(const Verb &verb)
 {
 	std::vector<Example> examples;
 
-	for (auto rest = verb.examples; !rest.empty();) {
-		const auto line = rest.substr(0, rest.find('\n'));
+	for (const auto line : lines_of(verb.examples)) {
 		const auto gap = line.find("  ");
 		const auto text = line.find_first_not_of(' ', gap);
 
-		rest.remove_prefix(std::min(rest.size(), line.size() + 1));
 		examples.push_back(
 			{std::string(line.substr(0, gap)),
 			 text == line.npos ? std::string() : std::string(line.substr(text))});
@@ -112,7 +146,6 @@ std::string exit_status_of(const Verb &verb)
 
 	if (!verb.exit_codes.empty())
 		text += fmt::format(" {}", verb.exit_codes);
-	std::ranges::replace(text, '\n', ' ');
 	return text;
 }
 
@@ -120,6 +153,16 @@ ExitCode report(const Error &error)
 {
 	fmt::print(stderr, "corbel: {}\n", error.sentence);
 	return ExitCode::failure;
+}
+
+ExitCode exit_code_of(const Result<void> &result)
+{
+	return result ? ExitCode::ok : report(result.error());
+}
+
+ExitCode exit_code_of(const Result<ExitCode> &result)
+{
+	return result ? *result : report(result.error());
 }
 
 } /* namespace corbel::cli */

@@ -85,7 +85,6 @@ const Verb version_verb{
 	.summary = "Versions of the tool and of the loaded module",
 	.examples = "corbel version          the tool, and the module if it can be asked\n"
 		    "corbel version --json   the same for scripts",
-	.exit_codes = "",
 	.effect = Effect::read,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

@@ -73,11 +73,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 	set.target(options->target);
 	set.dry_run(options->dry_run);
 	set.json(options->json);
-	return [options] {
-		auto done = attach(*options);
-
-		return done ? ExitCode::ok : report(done.error());
-	};
+	return [options] { return exit_code_of(attach(*options)); };
 }
 
 } /* namespace */
@@ -89,7 +85,6 @@ const Verb vm_attach_verb{
 	.examples = "corbel vm attach web1      by the guest's name\n"
 		    "corbel vm attach 412       by the pid of its process\n"
 		    "corbel vm attach 412:11    one of several that process 412 runs",
-	.exit_codes = "",
 	.effect = Effect::change,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

@@ -77,11 +77,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 	set.target_or_id(options->target, options->vm_id);
 	set.dry_run(options->dry_run);
 	set.json(options->json);
-	return [options] {
-		auto done = detach(*options);
-
-		return done ? ExitCode::ok : report(done.error());
-	};
+	return [options] { return exit_code_of(detach(*options)); };
 }
 
 } /* namespace */
@@ -92,7 +88,6 @@ const Verb vm_detach_verb{
 	.summary = "Undo `corbel vm attach`",
 	.examples = "corbel vm detach web1     by the guest's name\n"
 		    "corbel vm detach --id 3   by the number of the attachment",
-	.exit_codes = "",
 	.effect = Effect::change,
 	.repeat = Repeat::harmless,
 	.output = Output::object,

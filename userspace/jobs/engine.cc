@@ -124,8 +124,7 @@ public:
 			job.cancel = true;
 			if (!job.backwards && now.job.step < kind_.commit) {
 				job.step = now.job.step;
-				job.state = JobState::undoing;
-				job.backwards = true;
+				turn_back();
 			}
 		}
 	}
@@ -133,8 +132,9 @@ public:
 	void progress(std::uint64_t done, std::uint64_t total, std::string_view unit) override
 	{
 		held_.job.progress = {.done = done, .total = total, .unit = std::string(unit)};
+		/* A full disk is found out at the end of the step. */
 		if (std::chrono::steady_clock::now() - saved_ >= 1s)
-			save_in_passing();
+			(void)save();
 	}
 
 	void warn(Severity severity, std::string text) override
@@ -185,12 +185,6 @@ private:
 		const bool at_one = !is_final(job.state) && job.step < kind_.steps.size();
 
 		job.step_name = at_one ? kind_.steps[job.step].name : "";
-	}
-
-	void save_in_passing()
-	{
-		/* A full disk is found out at the end of the step. */
-		(void)save();
 	}
 
 	std::unexpected<Error> lose()

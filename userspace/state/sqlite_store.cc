@@ -132,7 +132,7 @@ private:
 	Result<Version> version_now();
 	Result<bool> holds(const Condition &condition);
 	Result<bool> lives(LeaseId lease);
-	Result<bool> put(const Put &put, Version version);
+	Result<void> put(const Put &put, Version version);
 	Result<bool> erase(std::string_view key, Version version);
 	Result<void> note(std::string_view key, const std::string *value, Version version);
 	Result<void> set_version(Version version);
@@ -220,7 +220,7 @@ Result<void> SqliteStore::note(std::string_view key, const std::string *value, V
 	return (value ? insert.bind(*value) : insert.bind_null()).run();
 }
 
-Result<bool> SqliteStore::put(const Put &put, Version version)
+Result<void> SqliteStore::put(const Put &put, Version version)
 {
 	auto insert = CORBEL_EXPECT(database_.query(
 		"INSERT INTO entry VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
@@ -233,8 +233,7 @@ Result<bool> SqliteStore::put(const Put &put, Version version)
 						   put.lease, put.key));
 	(void)insert.bind(put.key).bind(put.value).bind(number).bind(number);
 	CORBEL_EXPECT((put.lease ? insert.bind(signed_of(put.lease)) : insert.bind_null()).run());
-	CORBEL_EXPECT(note(put.key, &put.value, version));
-	return true;
+	return note(put.key, &put.value, version);
 }
 
 /* Whether it was there. */
@@ -308,10 +307,12 @@ Result<Outcome> SqliteStore::commit(const Transaction &transaction)
 		if (!CORBEL_EXPECT(holds(condition)))
 			return Outcome{.committed = false, .version = before};
 	for (const auto &change : transaction.changes) {
-		const auto *put_one = std::get_if<Put>(&change);
-
-		changed |= put_one ? CORBEL_EXPECT(put(*put_one, before + 1))
-				   : CORBEL_EXPECT(erase(std::get<Erase>(change).key, before + 1));
+		if (const auto *put_one = std::get_if<Put>(&change)) {
+			CORBEL_EXPECT(put(*put_one, before + 1));
+			changed = true;
+		} else {
+			changed |= CORBEL_EXPECT(erase(std::get<Erase>(change).key, before + 1));
+		}
 	}
 	if (!changed)
 		return Outcome{.committed = true, .version = before};

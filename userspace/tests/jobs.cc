@@ -2,6 +2,7 @@
 /* Jobs: what they come to, whoever dies, gives up or changes his mind meanwhile. */
 #include "../jobs/engine.hh"
 #include "../state/sqlite_store.hh"
+#include "result.hh"
 #include "temporary_folder.hh"
 
 #include <gmock/gmock.h>
@@ -30,20 +31,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 namespace fs = std::filesystem;
-
-template <typename T>
-T must(Result<T> result)
-{
-	if (!result)
-		throw std::runtime_error(result.error().sentence);
-	return std::move(*result);
-}
-
-template <typename T>
-int error_of(const Result<T> &result)
-{
-	return result ? 0 : result.error().number;
-}
 
 std::unique_ptr<state::Store> open_store(const TemporaryFolder &folder)
 {

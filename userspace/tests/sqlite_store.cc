@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The state of one host: what every store does, and that no death of it loses any. */
 #include "../state/sqlite_store.hh"
+#include "result.hh"
 #include "store_suite.hh"
 #include "temporary_folder.hh"
 
@@ -32,14 +33,7 @@ using testing::HasSubstr;
 
 class SqlitePlace final : public StorePlace {
 public:
-	std::unique_ptr<Store> open() override
-	{
-		auto opened = open_sqlite_store(options());
-
-		if (!opened)
-			throw std::runtime_error(opened.error().sentence);
-		return std::move(*opened);
-	}
+	std::unique_ptr<Store> open() override { return must(open_sqlite_store(options())); }
 	void pass(std::chrono::milliseconds time) override { now_ += time.count(); }
 
 	SqliteOptions options()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "result.hh"
 #include "store_suite.hh"
 
 #include <gmock/gmock.h>
@@ -18,22 +19,6 @@ using namespace corbel::state;
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using testing::ElementsAre;
-
-/* The value of a result that must be one. */
-template <typename T>
-T must(Result<T> result)
-{
-	if (!result)
-		throw std::runtime_error(result.error().sentence);
-	if constexpr (!std::is_void_v<T>)
-		return std::move(*result);
-}
-
-template <typename T>
-int error_of(const Result<T> &result)
-{
-	return result ? 0 : result.error().number;
-}
 
 Version put(Store &store, const std::string &key, const std::string &value, LeaseId lease = 0)
 {

@@ -414,8 +414,9 @@ struct corbel_dist_kick {
  *
  * Returns a stats fd, see <corbel/stats.h>, with the sums of struct corbel_dist_counts:
  * posted (its @raised), restored, delivered, coalesced, dropped_refused,
- * dropped_withdrawn, pending; and ids and doorbells, as in struct corbel_dist_info. Like a mapping of it, the stats fd keeps
- * the distributor, which ends with the last of them. Errors: ENOMEM, EMFILE.
+ * dropped_withdrawn, pending; and ids and doorbells, as in struct corbel_dist_info. Like
+ * a mapping of it, the stats fd keeps the distributor, which ends with the last of them.
+ * Errors: ENOMEM, EMFILE.
  */
 struct corbel_dist_stats {
 	__u32 size;

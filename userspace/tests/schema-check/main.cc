@@ -3,7 +3,7 @@
  * schema-check VERB... <output - is that what `corbel schema VERB...` promises of
  * `corbel VERB... --json`? Exit status 0, or 1 and what is wrong.
  */
-#include "../../corbel/verb_words.hh"
+#include "../../corbel/verb.hh"
 #include "../schema_check.hh"
 
 #include <iostream>
