@@ -12,6 +12,8 @@ namespace corbel::cli {
 
 namespace {
 
+constexpr std::size_t longest_key = 200;
+
 Argument target_argument(std::string &value)
 {
 	return {.name = "vm",
@@ -121,6 +123,22 @@ void OptionSet::target_or_id(std::string &value, std::uint64_t &vm_id)
 void OptionSet::verb(std::vector<std::string> &words)
 {
 	texts("verb", words, "VERB", "Of this verb, such as `irq top`");
+}
+
+void OptionSet::key(std::string &value)
+{
+	text("--key", value, "TEXT", "Done once for each key: again it says what came of it",
+	     [](const std::string &text) -> Result<void> {
+		     if (!text.empty() && text.size() <= longest_key)
+			     return {};
+		     return failure(EINVAL, fmt::format("A key has 1 to {} bytes.", longest_key));
+	     });
+}
+
+void OptionSet::job(std::uint64_t &value)
+{
+	count("job", value, "JOB", "Number of the job, as `corbel job list` shows it");
+	arguments_.back().required = true;
 }
 
 void OptionSet::json(bool &value)

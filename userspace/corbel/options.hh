@@ -90,6 +90,10 @@ public:
 	/* What a verb that can answer in JSON, and one that changes something, has. */
 	void json(bool &value);
 	void dry_run(bool &value);
+	/* With which doing it again is known as such. */
+	void key(std::string &value);
+	/* The number of a job, which must be given. */
+	void job(std::uint64_t &value);
 
 private:
 	std::vector<Argument> arguments_;

@@ -201,6 +201,15 @@ Json distributor()
 		      dist_counts());
 }
 
+Json warning()
+{
+	return object({{"severity", one_of_words({"info", "warning", "error"})},
+		       {"text", string()},
+		       {"count", count("how often")},
+		       {"first", string("when, as ISO 8601 has it")},
+		       {"last", string()}});
+}
+
 std::vector<Key> change()
 {
 	return {{"dry_run", boolean("nothing was changed: this is what would be")},

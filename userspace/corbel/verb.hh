@@ -42,6 +42,12 @@ enum class Repeat {
 	keyed, /* done once for each --key */
 };
 
+/* Who does it. */
+enum class Home {
+	tool, /* as it needs the kernel alone, or nothing */
+	daemon, /* corbeld, by the handler of the same words */
+};
+
 /* What --json prints. */
 enum class Output {
 	none, /* there is no --json */
@@ -57,6 +63,7 @@ struct Verb {
 	std::string_view exit_codes = {}; /* sentences on what is not the same for every verb */
 	Effect effect;
 	Repeat repeat;
+	Home home = Home::tool;
 	Output output = Output::none;
 	/* JSON Schema of that object or line; nothing without --json. */
 	Json (*schema)() = nullptr;
@@ -83,6 +90,13 @@ extern const Verb irq_policy_verb;
 extern const Verb irq_boost_verb;
 extern const Verb irq_ledger_verb;
 extern const Verb irq_device_verb;
+extern const Verb job_list_verb;
+extern const Verb job_show_verb;
+extern const Verb job_watch_verb;
+extern const Verb job_cancel_verb;
+extern const Verb job_resume_verb;
+extern const Verb state_backup_verb;
+extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -131,7 +133,12 @@ public:
 
 	void progress(std::uint64_t done, std::uint64_t total, std::string_view unit) override
 	{
-		held_.job.progress = {.done = done, .total = total, .unit = std::string(unit)};
+		auto &progress = held_.job.progress;
+
+		progress.done = done;
+		progress.total = total;
+		progress.unit = unit;
+		measure_rate();
 		/* A full disk is found out at the end of the step. */
 		if (std::chrono::steady_clock::now() - saved_ >= 1s)
 			(void)save();
@@ -194,6 +201,33 @@ private:
 			       fmt::format("Another engine works on job {} now.", held_.job.id));
 	}
 
+	/* Half of it is of the last five seconds or so. What a crash had done before is not. */
+	void measure_rate()
+	{
+		const auto now = std::chrono::steady_clock::now();
+		auto &progress = held_.job.progress;
+
+		if (!sampled_ || progress.done < sampled_done_) {
+			sampled_ = now;
+			sampled_done_ = progress.done;
+			return;
+		}
+		const double seconds = std::chrono::duration<double>(now - *sampled_).count();
+		if (seconds < 0.5)
+			return;
+		const double rate = static_cast<double>(progress.done - sampled_done_) / seconds;
+		const double keep = progress.rate > 0 ? std::exp2(-seconds / 5) : 0;
+		progress.rate = progress.rate * keep + rate * (1 - keep);
+		sampled_ = now;
+		sampled_done_ = progress.done;
+	}
+
+	void forget_progress()
+	{
+		held_.job.progress = {};
+		sampled_.reset();
+	}
+
 	void turn_back()
 	{
 		held_.job.state = JobState::undoing;
@@ -240,7 +274,7 @@ private:
 			job.state = JobState::done;
 			return save();
 		}
-		job.progress = {};
+		forget_progress();
 		forward_ = true;
 		const auto done = call(kind_.steps[job.step].run);
 		forward_ = false;
@@ -269,7 +303,7 @@ private:
 	{
 		auto &job = held_.job;
 
-		job.progress = {};
+		forget_progress();
 		if (job.step < kind_.steps.size() && kind_.steps[job.step].undo) {
 			const auto undone = call(kind_.steps[job.step].undo);
 
@@ -296,6 +330,8 @@ private:
 	bool forward_ = false; /* a step is under way, and not an undoing */
 	bool lost_ = false; /* to another engine */
 	bool asked_ = false; /* to undo it, as was seen in passing */
+	std::optional<std::chrono::steady_clock::time_point> sampled_; /* of the rate */
+	std::uint64_t sampled_done_ = 0;
 	std::chrono::steady_clock::time_point saved_{};
 	std::chrono::steady_clock::time_point looked_{};
 };
@@ -404,7 +440,7 @@ Result<Job> Engine::change(JobId id, const std::function<Result<bool>(Job &, con
 	}
 }
 
-Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std::string_view key)
+Result<void> Engine::check(std::string_view kind_name, const Json &argument) const
 {
 	const JobKind *kind = kind_of(std::string(kind_name));
 
@@ -416,22 +452,21 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 		return failure(EINVAL, fmt::format("The argument of a job is UTF-8 of at most {} "
 						   "bytes.",
 						   most_data));
+	return {};
+}
+
+Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std::string_view key,
+			   bool *made)
+{
+	if (made)
+		*made = false;
 	for (;;) {
 		const auto last = CORBEL_EXPECT(store_.get(counter_key));
 
-		if (!key.empty()) {
-			if (const auto before = CORBEL_EXPECT(store_.get(client_key(key)))) {
-				auto job = CORBEL_EXPECT(get(std::stoull(before->value)));
-
-				if (job.kind == kind_name && job.argument == argument)
-					return job;
-				return failure(
-					EEXIST,
-					fmt::format("The key '{}' was used for job {}, which "
-						    "is not the same: take another.",
-						    key, job.id));
-			}
-		}
+		/* What its check looks for may be there because it was done. */
+		if (auto before = CORBEL_EXPECT(find(kind_name, argument, key)))
+			return *before;
+		CORBEL_EXPECT(check(kind_name, argument));
 		Job job;
 		job.id = last ? std::stoull(last->value) + 1 : 1;
 		job.kind = kind_name;
@@ -451,6 +486,8 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 		}
 		if (CORBEL_EXPECT(store_.commit(transaction)).committed) {
 			changed_something();
+			if (made)
+				*made = true;
 			return job;
 		}
 	}
@@ -459,6 +496,21 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 Result<Job> Engine::get(JobId id)
 {
 	return CORBEL_EXPECT(read(id)).job;
+}
+
+Result<std::optional<Job>> Engine::find(std::string_view kind, const Json &argument,
+					std::string_view key)
+{
+	const auto entry = key.empty() ? std::nullopt : CORBEL_EXPECT(store_.get(client_key(key)));
+
+	if (!entry)
+		return std::nullopt;
+	auto job = CORBEL_EXPECT(get(std::stoull(entry->value)));
+	if (job.kind != kind || job.argument != argument)
+		return failure(EEXIST, fmt::format("The key '{}' was used for job {}, which is not "
+						   "the same: take another.",
+						   key, job.id));
+	return job;
 }
 
 Result<std::vector<Job>> Engine::list()
@@ -476,7 +528,7 @@ Result<std::vector<Job>> Engine::list()
 	}
 }
 
-Result<Job> Engine::cancel(JobId id)
+Result<Job> Engine::cancel(JobId id, bool dry_run)
 {
 	return change(id, [&](Job &job, const JobKind *kind) -> Result<bool> {
 		if (job.cancel || job.state == JobState::cancelled)
@@ -484,26 +536,87 @@ Result<Job> Engine::cancel(JobId id)
 		if (is_final(job.state))
 			return failure(EBUSY, fmt::format("Job {} has ended: it is {}.", id,
 							  name_of(job.state)));
-		if (!kind || (job.step >= kind->commit && !job.backwards))
+		if (!kind)
+			return failure(EBUSY,
+				       fmt::format("Nobody here knows jobs of kind '{}', so job {} "
+						   "waits for one who does.",
+						   job.kind, id));
+		if (job.step >= kind->commit && !job.backwards)
 			return failure(EBUSY,
 				       fmt::format("Job {} is past its commit point (it is at "
 						   "'{}'): it will be completed.",
 						   id, job.step_name));
-		job.cancel = true;
-		return true;
+		job.cancel = !dry_run;
+		return !dry_run;
 	});
 }
 
-Result<Job> Engine::resume(JobId id)
+Result<Job> Engine::resume(JobId id, bool dry_run)
 {
 	return change(id, [&](Job &job, const JobKind *) -> Result<bool> {
 		if (job.state != JobState::stalled)
 			return failure(EBUSY, fmt::format("Job {} is not stalled: it is {}.", id,
 							  name_of(job.state)));
+		if (dry_run)
+			return false;
 		job.state = job.backwards ? JobState::undoing : JobState::running;
 		job.stalled_by.clear();
 		return true;
 	});
+}
+
+Result<bool> Engine::forget(JobId id)
+{
+	const auto held = read(id);
+
+	if (!held)
+		return held.error().number == ENOENT ? Result<bool>(false)
+						     : std::unexpected(held.error());
+	if (!is_final(held->job.state))
+		return failure(EBUSY, fmt::format("Job {} has not ended: it is {}.", id,
+						  name_of(held->job.state)));
+	state::Transaction transaction{.conditions = {{record_key(id), held->changed}},
+				       .changes = {Erase{record_key(id)}}};
+
+	if (!held->job.key.empty())
+		transaction.changes.emplace_back(Erase{client_key(held->job.key)});
+	return CORBEL_EXPECT(store_.commit(transaction)).committed;
+}
+
+Result<std::size_t> Engine::forget_ended(Time before, std::size_t most)
+{
+	std::size_t forgotten = 0, ended = 0;
+	auto jobs = CORBEL_EXPECT(list());
+
+	for (const auto &job : jobs | std::views::reverse) {
+		if (!is_final(job.state))
+			continue;
+		if (++ended > most || job.updated < before)
+			forgotten += CORBEL_EXPECT(forget(job.id));
+	}
+	return forgotten;
+}
+
+Result<Job> Engine::change_seen(JobId id, state::Version &seen, std::chrono::milliseconds limit)
+{
+	const auto end = std::chrono::steady_clock::now() + limit;
+
+	for (;;) {
+		std::unique_lock guard(lock_);
+		const auto changes = changes_;
+
+		guard.unlock();
+		auto held = CORBEL_EXPECT(read(id));
+		if (held.changed != seen || std::chrono::steady_clock::now() >= end) {
+			seen = held.changed;
+			return held.job;
+		}
+		guard.lock();
+		/* Another engine's changes are not announced here. */
+		changed_.wait_for(guard, 200ms, [&] { return ending_ || changes_ != changes; });
+		if (ending_)
+			return held.job;
+	}
 }
 
 Result<Job> Engine::wait(JobId id, std::chrono::milliseconds limit)

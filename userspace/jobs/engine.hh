@@ -42,20 +42,40 @@ public:
 	Engine(const Engine &) = delete;
 
 	/*
-	 * A new job, or with a @key that was used before the job of then. EINVAL: there is no
-	 * such kind, or its check refuses the argument. EEXIST: the key was used for something
-	 * else.
+	 * A new job (@made), or with a @key that was used before the job of then. EINVAL: there
+	 * is no such kind, or its check refuses the argument. EEXIST: the key was used for
+	 * something else.
 	 */
 	[[nodiscard]] Result<Job> submit(std::string_view kind, const Json &argument,
-					 std::string_view key = {});
+					 std::string_view key = {}, bool *made = nullptr);
+	/* EINVAL as by submit(), which is not done. */
+	[[nodiscard]] Result<void> check(std::string_view kind, const Json &argument) const;
 	/* ENOENT: there is none. */
 	[[nodiscard]] Result<Job> get(JobId id);
+	/* The one that was submitted with @key. EEXIST: it is for something else. */
+	[[nodiscard]] Result<std::optional<Job>> find(std::string_view kind, const Json &argument,
+						      std::string_view key);
 	/* By id. */
 	[[nodiscard]] Result<std::vector<Job>> list();
 	/* Undoes it. EBUSY: it is past its commit point, or has ended. Again: no matter. */
-	[[nodiscard]] Result<Job> cancel(JobId id);
+	[[nodiscard]] Result<Job> cancel(JobId id, bool dry_run = false);
 	/* Lets a stalled job try again. EBUSY: it is not stalled. */
-	[[nodiscard]] Result<Job> resume(JobId id);
+	[[nodiscard]] Result<Job> resume(JobId id, bool dry_run = false);
+
+	/*
+	 * The record and the key of a job that has ended. False: it was gone. EBUSY: it has
+	 * not ended.
+	 */
+	[[nodiscard]] Result<bool> forget(JobId id);
+	/* Those that ended before @before, and all but the last @most; how many. */
+	[[nodiscard]] Result<std::size_t> forget_ended(Time before, std::size_t most);
+
+	/* The job once it is not as of @seen (0: now), or as it is after @limit. */
+	[[nodiscard]] Result<Job> change_seen(JobId id, state::Version &seen,
+					      std::chrono::milliseconds limit);
+
+	/* Null: it is not known here. */
+	[[nodiscard]] const JobKind *kind_of(const std::string &name) const;
 
 	/* Until the job has ended or stalled, or @limit has passed (ETIMEDOUT). */
 	[[nodiscard]] Result<Job> wait(JobId id, std::chrono::milliseconds limit);
@@ -76,7 +96,6 @@ private:
 	Engine(state::Store &store, std::vector<JobKind> kinds, EngineOptions options);
 
 	[[nodiscard]] Time now() const { return options_.now(); }
-	[[nodiscard]] const JobKind *kind_of(const std::string &name) const;
 	[[nodiscard]] Result<Held> read(JobId id);
 	/* False: somebody else was faster. */
 	[[nodiscard]] Result<bool> write(Held &held);

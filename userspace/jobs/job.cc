@@ -36,20 +36,6 @@ Time time_of(const Json &json)
 	return Time(std::chrono::milliseconds(json.get<std::int64_t>()));
 }
 
-Warning warning_of(const Json &json)
-{
-	const auto *found =
-		std::ranges::find(severity_names, json.at("severity").get<std::string>());
-
-	if (found == severity_names.end())
-		throw std::invalid_argument("an unknown severity");
-	return {.severity = static_cast<Severity>(found - severity_names.begin()),
-		.text = json.at("text"),
-		.count = json.at("count"),
-		.first = time_of(json.at("first_ms")),
-		.last = time_of(json.at("last_ms"))};
-}
-
 Job parse(const Json &json)
 {
 	Job job;
@@ -68,7 +54,8 @@ Job parse(const Json &json)
 	job.data = json.at("data");
 	job.progress = {.done = json.at("progress").at("done"),
 			.total = json.at("progress").at("total"),
-			.unit = json.at("progress").at("unit")};
+			.unit = json.at("progress").at("unit"),
+			.rate = json.at("progress").value("rate", 0.0)};
 	for (const auto &warning : json.at("warnings"))
 		job.warnings.push_back(warning_of(warning));
 	job.backwards = json.at("backwards");
@@ -105,6 +92,29 @@ std::string_view name_of(Severity severity)
 	return severity_names[static_cast<std::size_t>(severity)];
 }
 
+Json json_of(const Warning &warning)
+{
+	return {{"severity", name_of(warning.severity)},
+		{"text", warning.text},
+		{"count", warning.count},
+		{"first_ms", number_of(warning.first)},
+		{"last_ms", number_of(warning.last)}};
+}
+
+Warning warning_of(const Json &json)
+{
+	const auto *found =
+		std::ranges::find(severity_names, json.at("severity").get<std::string>());
+
+	if (found == severity_names.end())
+		throw std::invalid_argument("an unknown severity");
+	return {.severity = static_cast<Severity>(found - severity_names.begin()),
+		.text = json.at("text"),
+		.count = json.at("count"),
+		.first = time_of(json.at("first_ms")),
+		.last = time_of(json.at("last_ms"))};
+}
+
 Json json_of(const Job &job)
 {
 	Json json{{"id", job.id},
@@ -119,7 +129,8 @@ Json json_of(const Job &job)
 		  {"progress",
 		   {{"done", job.progress.done},
 		    {"total", job.progress.total},
-		    {"unit", job.progress.unit}}},
+		    {"unit", job.progress.unit},
+		    {"rate", job.progress.rate}}},
 		  {"warnings", Json::array()},
 		  {"backwards", job.backwards},
 		  {"error", job.error},
@@ -130,11 +141,7 @@ Json json_of(const Job &job)
 		  {"worker", job.worker}};
 
 	for (const auto &warning : job.warnings)
-		json["warnings"].push_back({{"severity", name_of(warning.severity)},
-					    {"text", warning.text},
-					    {"count", warning.count},
-					    {"first_ms", number_of(warning.first)},
-					    {"last_ms", number_of(warning.last)}});
+		json["warnings"].push_back(json_of(warning));
 	return json;
 }
 

@@ -4,9 +4,10 @@
  *
  * A kind of job is a list of named steps. A step may be begun again after a crash, so doing
  * it once more must come to the same. Undoing a step must be right whether it was done,
- * begun or not even begun, and however often. One of the steps is the commit point: until it begins, an error, and who cancels, have all that was done undone in
- * reverse order; from then on there is only forward. What a job came to is thus one of two
- * named states, whenever and however often whoever works on it dies.
+ * begun or not even begun, and however often. One of the steps is the commit point: until
+ * it begins, an error, and who cancels, have all that was done undone in reverse order;
+ * from then on there is only forward. What a job came to is thus one of two named states,
+ * whenever and however often whoever works on it dies.
  */
 #pragma once
 
@@ -56,11 +57,17 @@ struct Warning {
 	bool operator==(const Warning &) const = default;
 };
 
+/* Times in milliseconds since the epoch. */
+[[nodiscard]] Json json_of(const Warning &warning);
+/* Throws if @json is not what json_of() makes. */
+[[nodiscard]] Warning warning_of(const Json &json);
+
 /* Of the step that is under way. */
 struct Progress {
 	std::uint64_t done = 0;
 	std::uint64_t total = 0; /* 0: not known */
 	std::string unit; /* "bytes" */
+	double rate = 0; /* units a second, of late; 0: not known */
 
 	bool operator==(const Progress &) const = default;
 };

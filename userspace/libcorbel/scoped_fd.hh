@@ -28,6 +28,9 @@ public:
 	[[nodiscard]] int get() const { return fd_; }
 	[[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
 
+	/* Somebody else closes it. */
+	[[nodiscard]] int release() { return std::exchange(fd_, -1); }
+
 	/* close(2) is not retried: on Linux the number is free even after EINTR. */
 	void reset()
 	{

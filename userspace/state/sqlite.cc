@@ -196,6 +196,41 @@ std::int64_t Database::changed_rows() const
 	return sqlite3_changes64(database_.get());
 }
 
+Result<void> Database::copy_to(const Database &target,
+			       const std::function<bool(std::uint64_t, std::uint64_t)> &go_on) const
+{
+	constexpr int pages = 64; /* at a time */
+	struct Finish {
+		void operator()(sqlite3_backup *backup) const { sqlite3_backup_finish(backup); }
+	};
+	/* Else whatever is written meanwhile would have it begin anew. */
+	CORBEL_EXPECT(execute("BEGIN"));
+	struct End {
+		const Database &database;
+		~End() { (void)database.execute("ROLLBACK"); }
+	} const end{*this};
+	CORBEL_EXPECT(number("SELECT count(*) FROM sqlite_schema"));
+	const std::unique_ptr<sqlite3_backup, Finish> backup(
+		sqlite3_backup_init(target.database_.get(), "main", database_.get(), "main"));
+	int code = backup ? SQLITE_OK : sqlite3_extended_errcode(target.database_.get());
+
+	while (code == SQLITE_OK) {
+		code = sqlite3_backup_step(backup.get(), pages);
+		const auto total =
+			static_cast<std::uint64_t>(sqlite3_backup_pagecount(backup.get()));
+		const auto left =
+			static_cast<std::uint64_t>(sqlite3_backup_remaining(backup.get()));
+		if (code == SQLITE_OK && !go_on(total - left, total))
+			return failure(ECANCELED, "The copy was cancelled.");
+	}
+	if (code != SQLITE_DONE)
+		return failure(cause_of(code).number,
+			       fmt::format("{} cannot be copied to {}: {}; {}.", path(),
+					   target.path(), sqlite3_errstr(code),
+					   cause_of(code).advice));
+	return {};
+}
+
 /* ---- a transaction ---------------------------------------------------------------- */
 
 Result<WriteTransaction> WriteTransaction::begin(const Database &database)

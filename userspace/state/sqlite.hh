@@ -5,6 +5,7 @@
 #include <libcorbel/error.hh>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -52,6 +53,13 @@ public:
 	[[nodiscard]] Result<void> execute(const char *sql) const;
 	/* The number in the first column of the first row. */
 	[[nodiscard]] Result<std::int64_t> number(const char *sql) const;
+	/*
+	 * The pages of this one, as they are at one moment, into @target, which is written
+	 * over. @go_on is told how many are done of how many; false: ECANCELED.
+	 */
+	[[nodiscard]] Result<void>
+	copy_to(const Database &target,
+		const std::function<bool(std::uint64_t done, std::uint64_t total)> &go_on) const;
 	/* Rows that the last statement changed. */
 	[[nodiscard]] std::int64_t changed_rows() const;
 	[[nodiscard]] const std::string &path() const { return *path_; }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* daemon_call.hh - verbs that the daemon of this host does. */
+#pragma once
+
+#include "json.hh"
+#include "verb.hh"
+
+#include <functional>
+
+namespace corbel::cli {
+
+using Show = std::function<ExitCode(const Json &answer)>;
+
+/*
+ * Asks the daemon to do @verb with @arguments, as they were parsed. The answer, one
+ * object, is printed if @json, else given to @show.
+ */
+[[nodiscard]] ExitCode ask_daemon(const Verb &verb, const std::vector<Argument> &arguments,
+				  bool json, const Show &show);
+
+/* The same for answers of many objects; @take false: that is enough. */
+[[nodiscard]] Result<void> follow_daemon(const Verb &verb, const std::vector<Argument> &arguments,
+					 const std::function<bool(const Json &object)> &take);
+
+} /* namespace corbel::cli */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon.hh"
+
+#include "backup_job.hh"
+#include "job_handlers.hh"
+#include "job_view.hh"
+#include "log.hh"
+
+#include "../corbel/quantity.hh"
+#include "../state/sqlite_store.hh"
+
+#include <corbel/version.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace corbel::daemon {
+
+namespace {
+
+std::unexpected<Error> failed(const std::string &path)
+{
+	return failure(errno, fmt::format("{}: {}.", path, describe_errno(errno)));
+}
+
+/* With @mode if it is made; those above it as usual. */
+Result<void> make_folder(const std::string &path, mode_t mode)
+{
+	std::error_code error;
+
+	std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+	if (error || (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST))
+		return failed(path);
+	return {};
+}
+
+/* Released by the kernel, however its holder ends. */
+Result<ScopedFd> take_lock(const std::string &path)
+{
+	ScopedFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+
+	if (!file)
+		return failed(path);
+	if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+		return failure(EBUSY,
+			       fmt::format("Another corbeld has the state in {}: there is "
+					   "one for each host.",
+					   std::filesystem::path(path).parent_path().string()));
+	return file;
+}
+
+std::string name_of_host()
+{
+	char name[HOST_NAME_MAX + 1] = "";
+
+	return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
+} /* namespace */
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings)
+{
+	std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings)));
+
+	CORBEL_EXPECT(daemon->start());
+	return daemon;
+}
+
+Result<void> Daemon::start()
+{
+	CORBEL_EXPECT(make_folder(settings_.state, 0700));
+	CORBEL_EXPECT(make_folder(std::filesystem::path(settings_.socket).parent_path(), 0755));
+	lock_ = CORBEL_EXPECT(take_lock(settings_.state + "/lock"));
+	store_ = CORBEL_EXPECT(
+		state::open_sqlite_store(CORBEL_EXPECT(state::options_for(state_file()))));
+	warnings_ = std::make_unique<Warnings>(*store_);
+	engine_ = CORBEL_EXPECT(jobs::Engine::start(*store_, {backup_job(state_file())}));
+
+	add_job_handlers(dispatcher_, *engine_);
+	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
+	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {
+		const auto file = arguments.at("file").get<std::string>();
+
+		return begin_job(*engine_, backup_kind, {{"file", file}}, arguments,
+				 fmt::format("Copies the state to {}.", file));
+	});
+	CORBEL_EXPECT(dispatcher_.check_complete());
+	local_ = CORBEL_EXPECT(LocalServer::start(dispatcher_, settings_.socket, settings_.group));
+	log(Level::notice,
+	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket));
+	return {};
+}
+
+void Daemon::tend()
+{
+	const auto before = std::chrono::time_point_cast<std::chrono::milliseconds>(
+		std::chrono::system_clock::now() - std::chrono::days(settings_.keep_days));
+	const auto forgotten = engine_->forget_ended(before, settings_.keep_jobs);
+
+	if (!forgotten)
+		warnings_->add(
+			jobs::Severity::warning,
+			fmt::format("Old jobs are not forgotten: {}", forgotten.error().sentence));
+}
+
+Result<Json> Daemon::status()
+{
+	auto jobs = Json::object();
+	auto warnings = Json::array();
+
+	for (const auto &job : CORBEL_EXPECT(engine_->list())) {
+		auto &count = jobs[std::string(name_of(job.state))];
+		count = count.is_null() ? 1 : count.get<std::uint64_t>() + 1;
+	}
+	for (const auto &warning : CORBEL_EXPECT(warnings_->list()))
+		warnings.push_back(view_of(warning));
+	return Json{{"version", CORBEL_VERSION},       {"name", name_of_host()},
+		    {"since", cli::show_time(since_)}, {"pid", ::getpid()},
+		    {"state", state_file()},	       {"jobs", std::move(jobs)},
+		    {"warnings", std::move(warnings)}};
+}
+
+} /* namespace corbel::daemon */

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * main.cc - the daemon as a process: its options, its signals, its end.
+ */
+#include "daemon.hh"
+#include "log.hh"
+
+#include "../corbel/wakeup.hh"
+
+#include <corbel/version.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace corbel;
+
+int serve(const daemon::Settings &settings)
+{
+	/* First of all, so that every thread has the signals blocked. */
+	auto waiter = cli::Waiter::make(false);
+	if (!waiter) {
+		daemon::log(daemon::Level::error, waiter.error().sentence);
+		return 1;
+	}
+	auto daemon = daemon::Daemon::start(settings);
+	if (!daemon) {
+		daemon::log(daemon::Level::error, daemon.error().sentence);
+		return 1;
+	}
+	::sd_notify(0, "READY=1");
+	do
+		(*daemon)->tend();
+	while (waiter->wait_until(std::chrono::steady_clock::now() + 10min) != cli::Wakeup::quit);
+	::sd_notify(0, "STOPPING=1");
+	daemon::log(daemon::Level::notice, "corbeld ends; jobs go on with the next one.");
+	daemon->reset();
+	return 0;
+}
+
+} /* namespace */
+
+int main(int argc, char **argv)
+{
+	daemon::Settings settings;
+	bool foreground = false;
+	CLI::App app{"corbeld: the daemon of a host that runs Corbel", "corbeld"};
+
+	app.set_version_flag("--version", "corbeld " CORBEL_VERSION);
+	app.add_flag("--foreground", foreground,
+		     "Does not go into the background. It never does: who starts it sees to that");
+	app.add_option("--socket", settings.socket, "Where the tool finds it")
+		->capture_default_str();
+	app.add_option("--state", settings.state, "Folder of what it remembers")
+		->capture_default_str();
+	app.add_option("--group", settings.group, "Group whose members may ask but not change")
+		->capture_default_str();
+	app.add_option("--keep-jobs", settings.keep_jobs,
+		       "Jobs that are remembered when they have ended")
+		->capture_default_str();
+	app.add_option("--keep-days", settings.keep_days, "For how long they are")
+		->capture_default_str();
+	app.footer("Exit status: 0 ended by a signal, 1 failure, 2 wrong usage.");
+	try {
+		app.parse(argc, argv);
+	} catch (const CLI::ParseError &error) {
+		return app.exit(error) == 0 ? 0 : 2;
+	}
+	std::signal(SIGPIPE, SIG_IGN);
+	try {
+		return serve(settings);
+	} catch (const std::exception &error) {
+		daemon::log(daemon::Level::error, error.what());
+		return 1;
+	}
+}
