@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "backup_job.hh"
 
+#include "../jobs/engine.hh"
 #include "../state/sqlite_backup.hh"
+#include "../state/sqlite_store.hh"
 
 #include <libcorbel/scoped_fd.hh>
 
@@ -74,6 +76,21 @@ Result<void> copy(Work &work, const std::string &state)
 					});
 }
 
+/* Whoever starts on the copy must not find the job that makes it. */
+Result<void> verify(Work &work)
+{
+	const auto part = work.data().at("part").get<std::string>();
+
+	CORBEL_EXPECT(state::check_sqlite_state(part));
+	auto store =
+		CORBEL_EXPECT(state::open_sqlite_store(CORBEL_EXPECT(state::options_for(part))));
+	const auto erased = jobs::erase_job(*store, work.id());
+	if (!erased && erased.error().number != ENOENT)
+		return erased;
+	store.reset();
+	return state::sync_sqlite_state(part);
+}
+
 /* SQLite keeps others beside it while it is open. */
 Result<void> remove(Work &work)
 {
@@ -122,11 +139,7 @@ jobs::JobKind backup_job(std::string state)
 			   .run = [state = std::move(state)](
 					  Work &work) { return copy(work, state); },
 			   .undo = remove},
-			  {.name = "verify",
-			   .run =
-				   [](Work &work) {
-					   return state::check_sqlite_state(work.data().at("part"));
-				   }},
+			  {.name = "verify", .run = verify},
 			  {.name = "publish", .run = publish}},
 		.commit = 3,
 		.check = check};

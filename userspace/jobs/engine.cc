@@ -99,6 +99,7 @@ public:
 		return {};
 	}
 
+	[[nodiscard]] JobId id() const override { return held_.job.id; }
 	[[nodiscard]] const Json &argument() const override { return held_.job.argument; }
 	[[nodiscard]] Json &data() override { return held_.job.data; }
 
@@ -638,6 +639,23 @@ Result<Job> Engine::wait(JobId id, std::chrono::milliseconds limit)
 		/* Another engine's changes are not announced here. */
 		changed_.wait_for(guard, 200ms, [&] { return changes_ != seen; });
 	}
+}
+
+Result<void> erase_job(state::Store &store, JobId id)
+{
+	const auto entry = CORBEL_EXPECT(store.get(record_key(id)));
+
+	if (!entry)
+		return no_job(id);
+	const auto key = CORBEL_EXPECT(job_of(entry->value)).key;
+	state::Transaction transaction{
+		.conditions = {},
+		.changes = {Erase{record_key(id)}, Erase{ready_key(id)}, Erase{owner_key(id)}}};
+
+	if (!key.empty())
+		transaction.changes.emplace_back(Erase{client_key(key)});
+	(void)CORBEL_EXPECT(store.commit(transaction));
+	return {};
 }
 
 /* ---- who works on what ------------------------------------------------------------- */

@@ -125,4 +125,7 @@ private:
 	std::vector<std::thread> threads_;
 };
 
+/* All of a job that is in a @store that no engine works on; ENOENT: there is none. */
+[[nodiscard]] Result<void> erase_job(state::Store &store, JobId id);
+
 } /* namespace corbel::jobs */

@@ -103,6 +103,7 @@ public:
 	Work(const Work &) = delete;
 	virtual ~Work() = default;
 
+	[[nodiscard]] virtual JobId id() const = 0;
 	[[nodiscard]] virtual const Json &argument() const = 0;
 	/* May be changed; is kept when the step has ended, or by save(). */
 	[[nodiscard]] virtual Json &data() = 0;

@@ -36,12 +36,16 @@ copy_sqlite_state(const std::string &from, const std::string &to,
 		const auto target = CORBEL_EXPECT(Database::open(to));
 
 		CORBEL_EXPECT(source.copy_to(target, go_on));
-		/* One file, with nothing beside it. */
-		CORBEL_EXPECT(target.execute("PRAGMA journal_mode = DELETE"));
 	}
-	const ScopedFd file(::open(to.c_str(), O_RDONLY | O_CLOEXEC));
+	return sync_sqlite_state(to);
+}
+
+Result<void> sync_sqlite_state(const std::string &path)
+{
+	CORBEL_EXPECT(CORBEL_EXPECT(Database::open(path)).execute("PRAGMA journal_mode = DELETE"));
+	const ScopedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 	if (!file || ::fsync(file.get()) != 0)
-		return failure(errno, fmt::format("{}: {}.", to, describe_errno(errno)));
+		return failure(errno, fmt::format("{}: {}.", path, describe_errno(errno)));
 	return {};
 }
 

@@ -18,6 +18,9 @@ namespace corbel::state {
 copy_sqlite_state(const std::string &from, const std::string &to,
 		  const std::function<bool(std::uint64_t done, std::uint64_t total)> &go_on);
 
+/* On stable storage and in one file, with nothing beside it; nobody has it open. */
+[[nodiscard]] Result<void> sync_sqlite_state(const std::string &path);
+
 /* EUCLEAN, EINVAL, ENOENT: @path is not a whole state that this version can take. */
 [[nodiscard]] Result<void> check_sqlite_state(const std::string &path);
 
