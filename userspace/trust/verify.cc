@@ -133,7 +133,7 @@ std::expected<Presented, Refusal> verify(std::span<const Certificate> chain,
 		/* A list that cannot be read could hold anything. */
 		if (!list || !list->is_signed_by(authority))
 			return contact.refuse(
-				Reason::revoked,
+				Reason::malformed,
 				fmt::format("{} cannot be taken: its revocation list here is "
 					    "damaged. Remove the host, and pair it anew.",
 					    host_text(leaf, contact)));
