@@ -53,6 +53,7 @@ Result<std::vector<FoundGuest>> HostGuests::find()
 	const auto search = CORBEL_EXPECT(finder_.find());
 	std::vector<FoundGuest> guests;
 
+	guests.reserve(search.guests.size());
 	for (const auto &guest : search.guests)
 		guests.push_back({.pid = guest.pid,
 				  .process = guest.process,

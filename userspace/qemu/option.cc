@@ -83,7 +83,7 @@ std::string text_of(const ForeignJson &value)
 void flatten(const ForeignJson &json, const std::string &prefix, Pairs &pairs)
 {
 	for (const auto &[key, value] : json.items()) {
-		const auto name = prefix.empty() ? key : prefix + "." + key;
+		const auto name = prefix.empty() ? key : fmt::format("{}.{}", prefix, key);
 
 		if (pairs.size() >= most_parameters)
 			return;
