@@ -24,7 +24,7 @@ void put(toml::array &array, const ForeignJson &value, bool &fits)
 
 	put(one, "value", value, fits);
 	if (auto *node = one.get("value"))
-		node->visit([&](auto &&typed) { array.push_back(std::move(typed)); });
+		node->visit([&](auto &typed) { array.push_back(std::move(typed)); });
 }
 
 /* @fits becomes false where TOML has no such value. */
@@ -123,7 +123,7 @@ Result<std::optional<std::string>> DescriptionNode::text(std::string_view key)
 
 	if (!node)
 		return std::nullopt;
-	const auto value = node->value_exact<std::string>();
+	auto value = node->value_exact<std::string>();
 	if (!value)
 		return wrong_at(node, key, "must be a text in quotes");
 	if (value->empty() || value->size() > longest_text)
