@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cgroup.hh - the cgroup of a VM: corbel.slice/corbel-vm-NAME.scope.
+ *
+ * Where systemd is process 1 it is asked for a scope, as it owns the tree; elsewhere the
+ * folder is made in the tree of version 2. Where that cannot be written the VM runs without.
+ */
+#pragma once
+
+#include "description.hh"
+
+#include <sys/types.h>
+
+namespace corbel::qemu {
+
+class Cgroups {
+public:
+	/* @mount: of version 2; empty: as it is found. */
+	explicit Cgroups(std::filesystem::path mount = {});
+
+	/*
+	 * Puts @pid into the VM's cgroup. The cgroup's folder, empty where systemd keeps it; an
+	 * error where there is none, which need not keep the VM from running. What limits
+	 * could not be set goes to @missed.
+	 */
+	[[nodiscard]] Result<std::string> enter(const Description &vm, pid_t pid,
+						std::vector<std::string> &missed) const;
+	/* What is in it ends, and it is gone. None is no error. */
+	[[nodiscard]] Result<void> remove(const std::string &name) const;
+
+private:
+	[[nodiscard]] std::filesystem::path folder_of(const std::string &name) const;
+
+	std::filesystem::path mount_;
+	bool systemd_;
+};
+
+/* By systemd: a scope with @pid in it, with the limits of @vm. */
+[[nodiscard]] Result<void> start_scope(const Description &vm, pid_t pid);
+
+} /* namespace corbel::qemu */
