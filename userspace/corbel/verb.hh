@@ -83,6 +83,7 @@ extern const Verb irq_policy_verb;
 extern const Verb irq_boost_verb;
 extern const Verb irq_ledger_verb;
 extern const Verb irq_device_verb;
+extern const Verb irq_balance_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();
 

@@ -15,8 +15,8 @@ std::span<const Verb *const> all_verbs()
 	static constexpr std::array table{
 		&doctor_verb,	 &vm_list_verb,	   &vm_attach_verb,  &vm_detach_verb,
 		&irq_show_verb,	 &irq_top_verb,	   &irq_record_verb, &irq_policy_verb,
-		&irq_boost_verb, &irq_ledger_verb, &irq_device_verb, &schema_verb,
-		&manual_verb,	 &completion_verb, &version_verb,
+		&irq_boost_verb, &irq_ledger_verb, &irq_device_verb, &irq_balance_verb,
+		&schema_verb,	 &manual_verb,	   &completion_verb, &version_verb,
 	};
 
 	return table;
