@@ -41,9 +41,10 @@ std::optional<std::uint32_t> cid_of_device(std::string_view device)
 		if (!parameter.starts_with(key))
 			continue;
 		parameter.remove_prefix(key.size());
-		const auto end = parameter.data() + parameter.size();
-		const auto [at, error] = std::from_chars(parameter.data(), end, cid);
-		if (error == std::errc() && at == end && cid > host_cid)
+		const auto [end, error] =
+			std::from_chars(parameter.data(), parameter.data() + parameter.size(), cid);
+		if (error == std::errc() && end == parameter.data() + parameter.size() &&
+		    cid > host_cid)
 			return cid;
 	}
 	return std::nullopt;
