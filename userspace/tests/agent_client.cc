@@ -18,7 +18,6 @@
 namespace {
 
 using namespace corbel::agent;
-using corbel::failure;
 using corbel::Result;
 using corbel::ScopedFd;
 using corbel::test::error_of;
