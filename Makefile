@@ -43,7 +43,7 @@ unit: packages
 emulator: packages
 	@qemu-tests/emulator $(build)
 
-guest: kernel emulator
+guest: kernel emulator userspace
 	@qemu-tests/l2
 
 # Documentation/verbs.md is made from the table of verbs; a test says when it is not.

@@ -90,6 +90,7 @@ extern const Verb irq_policy_verb;
 extern const Verb irq_boost_verb;
 extern const Verb irq_ledger_verb;
 extern const Verb irq_device_verb;
+extern const Verb irq_balance_verb;
 extern const Verb job_list_verb;
 extern const Verb job_show_verb;
 extern const Verb job_watch_verb;
