@@ -367,10 +367,10 @@ Result<std::string> make_uuid()
 						  describe_errno(errno)));
 	bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
 	bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
-	auto text = fmt::format("{:02x}", fmt::join(bytes, ""));
-	for (const std::size_t at : {8, 13, 18, 23})
-		text.insert(at, "-");
-	return text;
+	const auto text = fmt::format("{:02x}", fmt::join(bytes, ""));
+	const auto part = [&](std::size_t at, std::size_t size) { return text.substr(at, size); };
+	return fmt::format("{}-{}-{}-{}-{}", part(0, 8), part(8, 4), part(12, 4), part(16, 4),
+			   part(20, 12));
 }
 
 } /* namespace corbel::qemu */
