@@ -94,7 +94,8 @@ Json job_schema()
 		 {"stalled_by", s::string("why it waits for `corbel job resume`")},
 		 {"created", s::string()},
 		 {"updated", s::string()},
-		 {"attempts", s::count("how often somebody began to work on it")}});
+		 {"attempts", s::count("how often somebody began to work on it")},
+		 {"result", s::nullable(Json{{"type", "object"}})}});
 }
 
 std::string show_jobs(const Json &jobs)
@@ -159,6 +160,9 @@ std::string show_job(const Json &job)
 		text += fmt::format("error     {}\n", error);
 	if (auto reason = text_at(job, "stalled_by"); !reason.empty())
 		text += fmt::format("waits     {}\n", reason);
+	if (const auto &result = job.at("result"); !result.is_null())
+		for (const auto &[key, value] : result.items())
+			text += fmt::format("{:<9} {}\n", printable(key), printable(dump(value)));
 	for (const auto &warning : job.at("warnings"))
 		text += fmt::format("{:<9} {} ({} times, last at {})\n",
 				    text_at(warning, "severity"), text_at(warning, "text"),

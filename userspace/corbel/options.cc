@@ -135,10 +135,16 @@ void OptionSet::key(std::string &value)
 	     });
 }
 
+void OptionSet::host(std::string &value)
+{
+	text("host", value, "HOST", "Name or id of a host, as `corbel host list` shows it");
+	last_is_required();
+}
+
 void OptionSet::job(std::uint64_t &value)
 {
 	count("job", value, "JOB", "Number of the job, as `corbel job list` shows it");
-	arguments_.back().required = true;
+	last_is_required();
 }
 
 void OptionSet::json(bool &value)

@@ -79,6 +79,8 @@ public:
 	/* Just one of the arguments for which this is called must be given. */
 	void last_is_alternative() { arguments_.back().one_of = true; }
 
+	void last_is_required() { arguments_.back().required = true; }
+
 	/* The virtual machine to work on, which must be given. */
 	void target(std::string &value);
 	/* It, or the number of its attachment. */
@@ -92,6 +94,8 @@ public:
 	void dry_run(bool &value);
 	/* With which doing it again is known as such. */
 	void key(std::string &value);
+	/* Another host, which must be given. */
+	void host(std::string &value);
 	/* The number of a job, which must be given. */
 	void job(std::uint64_t &value);
 

@@ -201,6 +201,26 @@ Json distributor()
 		      dist_counts());
 }
 
+Json self()
+{
+	return object({{"name", string()},
+		       {"id", string("a UUID, which stays")},
+		       {"address", string("at which others reach it")},
+		       {"authority", string("SHA-256 of its certificate")},
+		       {"serial", string("of this host's certificate")},
+		       {"expires", string()}});
+}
+
+Json peer()
+{
+	return object({{"name", string()},
+		       {"id", string("a UUID, which stays")},
+		       {"address", string("host:port")},
+		       {"version", string("of Corbel there, at the last contact")},
+		       {"last_contact", nullable(string("since the daemon was started"))},
+		       {"error", string("why there was none since")}});
+}
+
 Json warning()
 {
 	return object({{"severity", one_of_words({"info", "warning", "error"})},

@@ -50,6 +50,8 @@ struct Key {
 [[nodiscard]] Json activity(); /* of json_of(Activity) */
 [[nodiscard]] Json dist_counts(); /* of json_of(corbel_dist_counts) */
 [[nodiscard]] Json distributor(); /* of json_of(corbel_irq_dist_get) */
+[[nodiscard]] Json self(); /* this host */
+[[nodiscard]] Json peer(); /* another host */
 [[nodiscard]] Json warning(); /* of the daemon or a job */
 /* What every verb that changes something says. */
 [[nodiscard]] std::vector<Key> change();

@@ -97,6 +97,13 @@ extern const Verb job_watch_verb;
 extern const Verb job_cancel_verb;
 extern const Verb job_resume_verb;
 extern const Verb state_backup_verb;
+extern const Verb host_init_verb;
+extern const Verb host_invite_verb;
+extern const Verb host_join_verb;
+extern const Verb host_list_verb;
+extern const Verb host_remove_verb;
+extern const Verb host_rotate_verb;
+extern const Verb host_probe_verb;
 extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();

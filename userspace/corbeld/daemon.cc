@@ -2,9 +2,11 @@
 #include "daemon.hh"
 
 #include "backup_job.hh"
+#include "host_handlers.hh"
 #include "job_handlers.hh"
 #include "job_view.hh"
 #include "log.hh"
+#include "probe_job.hh"
 
 #include "../corbel/quantity.hh"
 #include "../state/sqlite_store.hh"
@@ -83,9 +85,13 @@ Result<void> Daemon::start()
 	store_ = CORBEL_EXPECT(
 		state::open_sqlite_store(CORBEL_EXPECT(state::options_for(state_file()))));
 	warnings_ = std::make_unique<Warnings>(*store_);
-	engine_ = CORBEL_EXPECT(jobs::Engine::start(*store_, {backup_job(state_file())}));
+	hosts_ = CORBEL_EXPECT(Hosts::start({settings_.state + "/identity", settings_.listen},
+					    *store_, *warnings_));
+	engine_ = CORBEL_EXPECT(jobs::Engine::start(
+		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_)}));
 
 	add_job_handlers(dispatcher_, *engine_);
+	add_host_handlers(dispatcher_, *hosts_, *engine_);
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
 	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {
 		const auto file = arguments.at("file").get<std::string>();
@@ -102,6 +108,7 @@ Result<void> Daemon::start()
 
 void Daemon::tend()
 {
+	hosts_->tend();
 	const auto before = std::chrono::time_point_cast<std::chrono::milliseconds>(
 		std::chrono::system_clock::now() - std::chrono::days(settings_.keep_days));
 	const auto forgotten = engine_->forget_ended(before, settings_.keep_jobs);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "hosts.hh"
 #include "local_server.hh"
 #include "warnings.hh"
 
@@ -19,12 +20,15 @@
 #include <memory>
 #include <string>
 
+#include <fmt/format.h>
+
 namespace corbel::daemon {
 
 struct Settings {
 	std::string socket = "/run/corbel/corbeld.sock";
 	std::string state = "/var/lib/corbel"; /* a folder */
 	std::string group = "corbel"; /* who may look */
+	std::string listen = fmt::format("[::]:{}", usual_port); /* for other hosts; empty: not */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;
 };
@@ -50,6 +54,7 @@ private:
 	ScopedFd lock_;
 	std::unique_ptr<state::Store> store_;
 	std::unique_ptr<Warnings> warnings_;
+	std::unique_ptr<Hosts> hosts_;
 	std::unique_ptr<jobs::Engine> engine_;
 	Dispatcher dispatcher_;
 	/* The first to go: it uses all else. */

@@ -59,7 +59,8 @@ Json view_of(const jobs::Job &job, const jobs::Engine &engine)
 		{"stalled_by", job.stalled_by},
 		{"created", cli::show_time(job.created)},
 		{"updated", cli::show_time(job.updated)},
-		{"attempts", job.attempts}};
+		{"attempts", job.attempts},
+		{"result", job.data.value("result", Json(nullptr))}};
 }
 
 } /* namespace corbel::daemon */

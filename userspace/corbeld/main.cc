@@ -37,7 +37,7 @@ int serve(const daemon::Settings &settings)
 	::sd_notify(0, "READY=1");
 	do
 		(*daemon)->tend();
-	while (waiter->wait_until(std::chrono::steady_clock::now() + 10min) != cli::Wakeup::quit);
+	while (waiter->wait_until(std::chrono::steady_clock::now() + 1min) != cli::Wakeup::quit);
 	::sd_notify(0, "STOPPING=1");
 	daemon::log(daemon::Level::notice, "corbeld ends; jobs go on with the next one.");
 	daemon->reset();
@@ -60,6 +60,10 @@ int main(int argc, char **argv)
 	app.add_option("--state", settings.state, "Folder of what it remembers")
 		->capture_default_str();
 	app.add_option("--group", settings.group, "Group whose members may ask but not change")
+		->capture_default_str();
+	app.add_option(
+		   "--listen", settings.listen,
+		   "Where other hosts are let in; '' for none. Nobody is before `corbel host init`")
 		->capture_default_str();
 	app.add_option("--keep-jobs", settings.keep_jobs,
 		       "Jobs that are remembered when they have ended")
