@@ -64,8 +64,10 @@ Json view_of(const PeerTrust &peer, const LastContact &contact)
 Result<Json> init(Hosts &hosts, const Json &arguments)
 {
 	const auto host = name_of_host();
+	const auto before = CORBEL_EXPECT(hosts.records().own_address());
 	const auto name = arguments.value("name", host);
-	const auto address = arguments.value("address", fmt::format("{}:{}", host, hosts.port()));
+	const auto address = arguments.value(
+		"address", before.empty() ? fmt::format("{}:{}", host, hosts.port()) : before);
 	const bool dry = is_dry(arguments);
 
 	if (!trust::is_host_name(name))
@@ -73,6 +75,10 @@ Result<Json> init(Hosts &hosts, const Json &arguments)
 			       fmt::format("'{}' cannot be the name of a host: take letters, "
 					   "digits, dots and dashes with --name.",
 					   name));
+	if (!arguments.contains("address") && before.empty() && !trust::is_host_name(host))
+		return failure(EINVAL, fmt::format("Others cannot reach this host as '{}': say how "
+						   "they do with --address.",
+						   host));
 	(void)CORBEL_EXPECT(trust::address_of(address));
 	Json answer{{"host", nullptr}, {"dry_run", dry}, {"changed", false}};
 	if (dry)
