@@ -80,7 +80,7 @@ fuzz:
 	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run --scale 60 $(T)
 
-style: modules
+style: modules userspace
 	@.ci/style
 
 clean:
