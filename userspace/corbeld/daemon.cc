@@ -20,7 +20,10 @@
 
 #include <cerrno>
 #include <climits>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
+#include <stop_token>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -28,6 +31,8 @@
 namespace corbel::daemon {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 std::unexpected<Error> failed(const std::string &path)
 {
@@ -101,14 +106,26 @@ Result<void> Daemon::start()
 	});
 	CORBEL_EXPECT(dispatcher_.check_complete());
 	local_ = CORBEL_EXPECT(LocalServer::start(dispatcher_, settings_.socket, settings_.group));
+	tender_ = std::jthread([this](const std::stop_token &stop) { tend(stop); });
 	log(Level::notice,
 	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket));
 	return {};
 }
 
-void Daemon::tend()
+void Daemon::tend(const std::stop_token &stop)
 {
-	hosts_->tend();
+	std::mutex lock;
+	std::condition_variable_any never;
+	std::unique_lock guard(lock);
+
+	do {
+		forget_old_jobs();
+		hosts_->tend(stop);
+	} while (!never.wait_for(guard, stop, 1min, [&] { return stop.stop_requested(); }));
+}
+
+void Daemon::forget_old_jobs()
+{
 	const auto before = std::chrono::time_point_cast<std::chrono::milliseconds>(
 		std::chrono::system_clock::now() - std::chrono::days(settings_.keep_days));
 	const auto forgotten = engine_->forget_ended(before, settings_.keep_jobs);

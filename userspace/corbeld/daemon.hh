@@ -19,6 +19,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -39,13 +40,13 @@ public:
 	[[nodiscard]] static Result<std::unique_ptr<Daemon>> start(Settings settings);
 	Daemon(const Daemon &) = delete;
 
-	/* What is to be done now and then. */
-	void tend();
-
 private:
 	explicit Daemon(Settings settings) : settings_(std::move(settings)) {}
 
 	[[nodiscard]] Result<void> start();
+	/* What is to be done now and then, until it is stopped. */
+	void tend(const std::stop_token &stop);
+	void forget_old_jobs();
 	[[nodiscard]] Result<Json> status();
 	[[nodiscard]] std::string state_file() const { return settings_.state + "/state"; }
 
@@ -57,8 +58,9 @@ private:
 	std::unique_ptr<Hosts> hosts_;
 	std::unique_ptr<jobs::Engine> engine_;
 	Dispatcher dispatcher_;
-	/* The first to go: it uses all else. */
+	/* The first to go: they use all else. */
 	std::unique_ptr<LocalServer> local_;
+	std::jthread tender_;
 };
 
 } /* namespace corbel::daemon */

@@ -429,7 +429,7 @@ LastContact Hosts::last_contact(const HostId &id)
 	return found == contacts_.end() ? LastContact() : found->second;
 }
 
-void Hosts::tend()
+void Hosts::tend(const std::stop_token &stop)
 {
 	std::vector<std::unique_ptr<PeerServer>> retired;
 	{
@@ -444,10 +444,13 @@ void Hosts::tend()
 		if (const auto renewed = rotate(); !renewed)
 			warnings_.add(jobs::Severity::error, renewed.error().sentence);
 	const auto peers = records_.list();
-	for (const auto &peer : peers ? *peers : std::vector<PeerTrust>())
+	for (const auto &peer : peers ? *peers : std::vector<PeerTrust>()) {
+		if (stop.stop_requested())
+			return;
 		if (const auto greeted = greet(peer); !greeted)
 			log(Level::info,
 			    fmt::format("Host {}: {}", peer.name, greeted.error().sentence));
+	}
 }
 
 } /* namespace corbel::daemon */

@@ -23,7 +23,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -81,8 +81,11 @@ public:
 	call(const trust::PeerTrust &peer,
 	     const std::function<grpc::Status(v1::Peers::Stub &stub)> &how);
 
-	/* Renews the certificate when it is time, and greets everybody. Now and then. */
-	void tend();
+	/*
+	 * Renews the certificate when it is time, and greets everybody, which may take some
+	 * seconds for each. Now and then, by one thread.
+	 */
+	void tend(const std::stop_token &stop);
 
 	[[nodiscard]] Result<v1::HostCard> hello(const trust::HostId &from,
 						 const v1::HostCard &card) override;

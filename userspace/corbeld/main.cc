@@ -18,7 +18,6 @@
 
 namespace {
 
-using namespace std::chrono_literals;
 using namespace corbel;
 
 int serve(const daemon::Settings &settings)
@@ -35,9 +34,8 @@ int serve(const daemon::Settings &settings)
 		return 1;
 	}
 	::sd_notify(0, "READY=1");
-	do
-		(*daemon)->tend();
-	while (waiter->wait_until(std::chrono::steady_clock::now() + 1min) != cli::Wakeup::quit);
+	while (waiter->wait_until(cli::Waiter::Clock::time_point::max()) != cli::Wakeup::quit)
+		;
 	::sd_notify(0, "STOPPING=1");
 	daemon::log(daemon::Level::notice, "corbeld ends; jobs go on with the next one.");
 	daemon->reset();
