@@ -11,6 +11,8 @@
 #include "warnings.hh"
 
 #include "../jobs/engine.hh"
+#include "../metrics/service.hh"
+#include "../qemu/inventory.hh"
 #include "../state/store.hh"
 
 #include <libcorbel/scoped_fd.hh>
@@ -25,6 +27,8 @@ struct Settings {
 	std::string socket = "/run/corbel/corbeld.sock";
 	std::string state = "/var/lib/corbel"; /* a folder */
 	std::string group = "corbel"; /* who may look */
+	std::string vms = "/run/corbel/vms"; /* folder of those that it runs */
+	std::string metrics = "127.0.0.1:9437"; /* empty: none */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;
 };
@@ -42,6 +46,7 @@ private:
 	explicit Daemon(Settings settings) : settings_(std::move(settings)) {}
 
 	[[nodiscard]] Result<void> start();
+	void serve_metrics();
 	[[nodiscard]] Result<Json> status();
 	[[nodiscard]] std::string state_file() const { return settings_.state + "/state"; }
 
@@ -51,6 +56,9 @@ private:
 	std::unique_ptr<state::Store> store_;
 	std::unique_ptr<Warnings> warnings_;
 	std::unique_ptr<jobs::Engine> engine_;
+	std::unique_ptr<qemu::GuestSource> guests_;
+	std::unique_ptr<qemu::Inventory> inventory_;
+	std::unique_ptr<metrics::Service> metrics_;
 	Dispatcher dispatcher_;
 	/* The first to go: it uses all else. */
 	std::unique_ptr<LocalServer> local_;
