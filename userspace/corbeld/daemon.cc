@@ -110,7 +110,8 @@ Result<void> Daemon::start()
 	CORBEL_EXPECT(dispatcher_.check_complete());
 	local_ = CORBEL_EXPECT(LocalServer::start(dispatcher_, settings_.socket, settings_.group));
 	log(Level::notice,
-	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket));
+	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket),
+	    {{"VERSION", CORBEL_VERSION}});
 	return {};
 }
 

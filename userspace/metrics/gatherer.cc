@@ -105,7 +105,7 @@ void Gatherer::look(Table &table, VmLooker &looker, const Key &key)
 	try {
 		numbers = std::make_shared<const VmNumbers>(looker.look(key.first));
 	} catch (const std::exception &) {
-		/* What was seen before stays. */
+		numbers.reset(); /* What was seen before stays. */
 	}
 	const std::lock_guard guard(table.lock);
 	const auto found = table.entries.find(key);
