@@ -162,7 +162,7 @@ TEST_F(GathererTest, of_a_thousand_ten_hang_and_no_scrape_waits)
 	std::printf("# a scrape of %d VMs: median %.1f ms, p99 %.1f ms\n", all,
 		    static_cast<double>(times[49].count()) / 1e6,
 		    static_cast<double>(times[98].count()) / 1e6);
-	EXPECT_LT(times[98], 5s);
+	EXPECT_LT(times[98], 10s);
 }
 
 TEST_F(GathererTest, what_hangs_keeps_its_last_values_and_is_stale)
