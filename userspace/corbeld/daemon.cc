@@ -9,6 +9,7 @@
 #include "probe_job.hh"
 
 #include "../corbel/quantity.hh"
+#include "../qemu/runtime.hh"
 #include "../state/sqlite_store.hh"
 
 #include <corbel/version.h>
@@ -72,6 +73,15 @@ std::string name_of_host()
 	return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "";
 }
 
+std::vector<qemu::OwnGuest> own_guests(const std::filesystem::path &root)
+{
+	std::vector<qemu::OwnGuest> guests;
+
+	for (const auto &[name, launch] : qemu::running_below(root))
+		guests.push_back({launch.pid, name, qemu::Runtime(root, name).monitor()});
+	return guests;
+}
+
 } /* namespace */
 
 Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings)
@@ -95,6 +105,10 @@ Result<void> Daemon::start()
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(
 		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_)}));
 
+	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
+	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
+	serve_metrics();
+
 	add_job_handlers(dispatcher_, *engine_);
 	add_host_handlers(dispatcher_, *hosts_, *engine_);
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
@@ -108,8 +122,25 @@ Result<void> Daemon::start()
 	local_ = CORBEL_EXPECT(LocalServer::start(dispatcher_, settings_.socket, settings_.group));
 	tender_ = std::jthread([this](const std::stop_token &stop) { tend(stop); });
 	log(Level::notice,
-	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket));
+	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket),
+	    {{"VERSION", CORBEL_VERSION}});
 	return {};
+}
+
+/* Somebody else may have the port: all else goes on without. */
+void Daemon::serve_metrics()
+{
+	if (settings_.metrics.empty())
+		return;
+	metrics_ = std::make_unique<metrics::Service>(
+		[this] { return inventory_->snapshot(); },
+		metrics::JobSources{.version = [this] { return store_->version(); },
+				    .jobs = [this] { return engine_->list(); },
+				    .warnings = [this] { return warnings_->list(); }});
+	if (const auto listens = metrics_->listen(settings_.metrics); !listens) {
+		metrics_.reset();
+		warnings_->add(jobs::Severity::warning, listens.error().sentence);
+	}
 }
 
 void Daemon::tend(const std::stop_token &stop)

@@ -12,6 +12,8 @@
 #include "warnings.hh"
 
 #include "../jobs/engine.hh"
+#include "../metrics/service.hh"
+#include "../qemu/inventory.hh"
 #include "../state/store.hh"
 
 #include <libcorbel/scoped_fd.hh>
@@ -30,6 +32,8 @@ struct Settings {
 	std::string state = "/var/lib/corbel"; /* a folder */
 	std::string group = "corbel"; /* who may look */
 	std::string listen = fmt::format("[::]:{}", usual_port); /* for other hosts; empty: not */
+	std::string vms = "/run/corbel/vms"; /* folder of those that it runs */
+	std::string metrics = "127.0.0.1:9437"; /* empty: none */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;
 };
@@ -47,6 +51,7 @@ private:
 	/* What is to be done now and then, until it is stopped. */
 	void tend(const std::stop_token &stop);
 	void forget_old_jobs();
+	void serve_metrics();
 	[[nodiscard]] Result<Json> status();
 	[[nodiscard]] std::string state_file() const { return settings_.state + "/state"; }
 
@@ -57,6 +62,9 @@ private:
 	std::unique_ptr<Warnings> warnings_;
 	std::unique_ptr<Hosts> hosts_;
 	std::unique_ptr<jobs::Engine> engine_;
+	std::unique_ptr<qemu::GuestSource> guests_;
+	std::unique_ptr<qemu::Inventory> inventory_;
+	std::unique_ptr<metrics::Service> metrics_;
 	Dispatcher dispatcher_;
 	/* The first to go: they use all else. */
 	std::unique_ptr<LocalServer> local_;

@@ -63,6 +63,11 @@ int main(int argc, char **argv)
 		   "--listen", settings.listen,
 		   "Where other hosts are let in; '' for none. Nobody is before `corbel host init`")
 		->capture_default_str();
+	app.add_option("--vms", settings.vms, "Folder of the VMs that it runs")
+		->capture_default_str();
+	app.add_option("--metrics", settings.metrics,
+		       "ADDRESS:PORT at which Prometheus finds /metrics; empty: none")
+		->capture_default_str();
 	app.add_option("--keep-jobs", settings.keep_jobs,
 		       "Jobs that are remembered when they have ended")
 		->capture_default_str();

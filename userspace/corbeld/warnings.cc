@@ -47,7 +47,7 @@ void Warnings::add(jobs::Severity severity, const std::string &text)
 	log(severity == jobs::Severity::error	  ? Level::error
 	    : severity == jobs::Severity::warning ? Level::warning
 						  : Level::notice,
-	    text);
+	    text, {{"WARNING", std::string(name_of(severity))}});
 	if (const auto kept = keep(severity, text); !kept)
 		log(Level::error,
 		    fmt::format("That warning is not remembered: {}", kept.error().sentence));
