@@ -12,6 +12,7 @@
 #include "warnings.hh"
 
 #include "../jobs/engine.hh"
+#include "../qemu/inventory.hh"
 #include "../state/store.hh"
 
 #include <libcorbel/scoped_fd.hh>
@@ -29,6 +30,7 @@ struct Settings {
 	std::string state = "/var/lib/corbel"; /* a folder */
 	std::string group = "corbel"; /* who may look */
 	std::string listen = fmt::format("[::]:{}", usual_port); /* for other hosts; empty: not */
+	std::string vms = "/run/corbel/vm"; /* a folder */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;
 };
@@ -56,6 +58,8 @@ private:
 	std::unique_ptr<Warnings> warnings_;
 	std::unique_ptr<Hosts> hosts_;
 	std::unique_ptr<jobs::Engine> engine_;
+	std::unique_ptr<qemu::HostGuests> guests_;
+	std::unique_ptr<qemu::Inventory> inventory_;
 	Dispatcher dispatcher_;
 	/* The first to go: it uses all else. */
 	std::unique_ptr<LocalServer> local_;
