@@ -113,7 +113,7 @@ Result<std::string> find_program(const std::string &name)
 	if (name.find('/') != name.npos)
 		return name;
 	for (std::string folder; std::getline(folders, folder, ':');)
-		if (const auto file = folder + "/" + name;
+		if (auto file = fmt::format("{}/{}", folder, name);
 		    folder.starts_with('/') && ::access(file.c_str(), X_OK) == 0)
 			return file;
 	return failure(ENOENT, fmt::format("'{}' is looked for in PATH, and is not there: install "
@@ -135,6 +135,7 @@ Result<void> launch(const Runtime &runtime, ScopedFd alive, const Program &progr
 
 	if (!null || !log)
 		return trouble(log_path);
+	arguments.reserve(program.arguments.size() + 1);
 	for (const auto &argument : program.arguments)
 		arguments.push_back(const_cast<char *>(argument.c_str()));
 	arguments.push_back(nullptr);

@@ -343,7 +343,7 @@ jobs::JobKind start_job(state::Store &store, RunnerOptions options)
 		}};
 }
 
-jobs::JobKind stop_job(RunnerOptions options)
+jobs::JobKind stop_job(const RunnerOptions &options)
 {
 	return {.name = stop_kind,
 		.steps = {{.name = "stop",

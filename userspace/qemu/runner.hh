@@ -34,6 +34,6 @@ struct RunnerOptions {
 [[nodiscard]] jobs::JobKind start_job(state::Store &store, RunnerOptions options);
 
 /* Argument: {"vm": name, "force": do not ask the guest}. */
-[[nodiscard]] jobs::JobKind stop_job(RunnerOptions options);
+[[nodiscard]] jobs::JobKind stop_job(const RunnerOptions &options);
 
 } /* namespace corbel::qemu */
