@@ -7,9 +7,10 @@
 #include "job_view.hh"
 #include "log.hh"
 #include "probe_job.hh"
+#include "vm_handlers.hh"
 
 #include "../corbel/quantity.hh"
-#include "../qemu/runtime.hh"
+#include "../qemu/runner.hh"
 #include "../state/sqlite_store.hh"
 
 #include <corbel/version.h>
@@ -102,15 +103,19 @@ Result<void> Daemon::start()
 	warnings_ = std::make_unique<Warnings>(*store_);
 	hosts_ = CORBEL_EXPECT(Hosts::start({settings_.state + "/identity", settings_.listen},
 					    *store_, *warnings_));
+	qemu::RunnerOptions runner;
+	runner.root = settings_.vms;
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(
-		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_)}));
-
+		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
+			  qemu::start_job(*store_, runner), qemu::stop_job(runner)}));
 	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
+
 	serve_metrics();
 
 	add_job_handlers(dispatcher_, *engine_);
 	add_host_handlers(dispatcher_, *hosts_, *engine_);
+	add_vm_handlers(dispatcher_, {*store_, *engine_, *inventory_, settings_.vms});
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
 	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {
 		const auto file = arguments.at("file").get<std::string>();

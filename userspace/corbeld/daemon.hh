@@ -32,7 +32,7 @@ struct Settings {
 	std::string state = "/var/lib/corbel"; /* a folder */
 	std::string group = "corbel"; /* who may look */
 	std::string listen = fmt::format("[::]:{}", usual_port); /* for other hosts; empty: not */
-	std::string vms = "/run/corbel/vms"; /* folder of those that it runs */
+	std::string vms = "/run/corbel/vm"; /* folder of those that it runs */
 	std::string metrics = "127.0.0.1:9437"; /* empty: none */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;

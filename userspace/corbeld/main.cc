@@ -57,6 +57,8 @@ int main(int argc, char **argv)
 		->capture_default_str();
 	app.add_option("--state", settings.state, "Folder of what it remembers")
 		->capture_default_str();
+	app.add_option("--vms", settings.vms, "Folder of the VMs that it runs")
+		->capture_default_str();
 	app.add_option("--group", settings.group, "Group whose members may ask but not change")
 		->capture_default_str();
 	app.add_option(

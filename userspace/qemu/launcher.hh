@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * launcher.hh - a QEMU that runs with its lock, its record and its cgroup, or not at all.
+ *
+ *   launcher                         process of QEMU
+ *     has the lock of `alive`
+ *     forks twice                      has the lock, says its number, waits
+ *     puts it into its cgroup
+ *     writes pid and launch.json
+ *     says go                          becomes QEMU
+ *
+ * If the launcher dies the process sees the end of the pipe and ends, too.
+ */
+#pragma once
+
+#include "runtime.hh"
+
+namespace corbel::qemu {
+
+struct Program {
+	std::string path; /* absolute */
+	std::vector<std::string> arguments; /* the first one is its name */
+};
+
+/* The program called @name, in the folders of PATH if it has no slash. */
+[[nodiscard]] Result<std::string> find_program(const std::string &name);
+
+/*
+ * Starts it with @alive, which lock_alive() gave. @prepare gets the process while it waits,
+ * and keeps it in launch.json; an error of it is that of the launch.
+ */
+[[nodiscard]] Result<void> launch(const Runtime &runtime, ScopedFd alive, const Program &program,
+				  const std::function<Result<void>(pid_t)> &prepare);
+
+/* It was not told to go yet; it ends if its launcher has ended. */
+[[nodiscard]] bool waits_for_launcher(pid_t pid);
+
+} /* namespace corbel::qemu */
