@@ -74,15 +74,6 @@ std::string name_of_host()
 	return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "";
 }
 
-std::vector<qemu::OwnGuest> own_guests(const std::filesystem::path &root)
-{
-	std::vector<qemu::OwnGuest> guests;
-
-	for (const auto &[name, launch] : qemu::running_below(root))
-		guests.push_back({launch.pid, name, qemu::Runtime(root, name).monitor()});
-	return guests;
-}
-
 } /* namespace */
 
 Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings)
@@ -108,9 +99,9 @@ Result<void> Daemon::start()
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(
 		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
 			  qemu::start_job(*store_, runner), qemu::stop_job(runner)}));
-	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
+	guests_ = std::make_unique<qemu::HostGuests>(
+		[this] { return qemu::own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
-
 	serve_metrics();
 
 	add_job_handlers(dispatcher_, *engine_);
