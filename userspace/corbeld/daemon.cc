@@ -99,8 +99,7 @@ Result<void> Daemon::start()
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(
 		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
 			  qemu::start_job(*store_, runner), qemu::stop_job(runner)}));
-	guests_ = std::make_unique<qemu::HostGuests>(
-		[this] { return qemu::own_guests(settings_.vms); });
+	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
 	serve_metrics();
 
