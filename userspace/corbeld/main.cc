@@ -65,8 +65,6 @@ int main(int argc, char **argv)
 		   "--listen", settings.listen,
 		   "Where other hosts are let in; '' for none. Nobody is before `corbel host init`")
 		->capture_default_str();
-	app.add_option("--vms", settings.vms, "Folder of the VMs that it runs")
-		->capture_default_str();
 	app.add_option("--metrics", settings.metrics,
 		       "ADDRESS:PORT at which Prometheus finds /metrics; empty: none")
 		->capture_default_str();

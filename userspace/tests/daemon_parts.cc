@@ -83,7 +83,7 @@ TEST_F(Dispatched, has_a_handler_for_each_verb_of_the_daemon)
 	const auto complete = dispatcher.check_complete();
 
 	ASSERT_EQ(error_of(complete), ENOSYS);
-	EXPECT_THAT(complete.error().sentence, HasSubstr("job list"));
+	EXPECT_THAT(complete.error().sentence, HasSubstr("Nothing does the verb '"));
 }
 
 TEST(rights_of, are_those_of_who_connected)

@@ -268,7 +268,7 @@ TEST(LabelValue, is_bounded_utf8_without_control_characters)
 	EXPECT_EQ(label_value(std::string(127, 'x') + "\xc3\xa9"), std::string(127, 'x'));
 }
 
-TEST(Definitions, are_each_there_once)
+TEST(MetricDefinitions, are_each_there_once)
 {
 	std::set<std::string> names;
 
