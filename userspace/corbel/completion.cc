@@ -85,7 +85,7 @@ std::vector<std::string> options_of(const Verb &verb)
 }
 
 /* @text as one word of a shell. */
-std::string quoted(std::string_view text)
+std::string shell_quoted(std::string_view text)
 {
 	std::string word = "'";
 
@@ -99,7 +99,7 @@ std::string bash_values(const Argument &argument)
 {
 	switch (values_at(argument)) {
 	case Values::words:
-		return fmt::format("_corbel_words {}", quoted(joined(argument.words)));
+		return fmt::format("_corbel_words {}", shell_quoted(joined(argument.words)));
 	case Values::files:
 		return "_corbel_lines \"$(compgen -f -- \"$cur\")\"";
 	case Values::folders:
@@ -107,7 +107,7 @@ std::string bash_values(const Argument &argument)
 	case Values::guests:
 		return "_corbel_lines \"$(corbel completion --guests 2>/dev/null)\"";
 	case Values::verbs:
-		return fmt::format("_corbel_words {}", quoted(joined(first_words())));
+		return fmt::format("_corbel_words {}", shell_quoted(joined(first_words())));
 	case Values::any:
 		break;
 	}
@@ -117,7 +117,7 @@ std::string bash_values(const Argument &argument)
 /* A case of what the line says so far; $prev is the word before the one at the cursor. */
 std::string bash_case(const Verb &verb)
 {
-	std::string text = fmt::format("\t{})\n\t\tcase $prev in\n", quoted(verb.words()));
+	std::string text = fmt::format("\t{})\n\t\tcase $prev in\n", shell_quoted(verb.words()));
 	std::string positional;
 
 	for (const auto &argument : arguments_of(verb)) {
@@ -140,7 +140,7 @@ std::string bash_case(const Verb &verb)
 			    "\t\t\t{}\n"
 			    "\t\tfi\n"
 			    "\t\t;;\n",
-			    quoted(joined(options_of(verb))),
+			    shell_quoted(joined(options_of(verb))),
 			    positional.empty() ? ":" : positional);
 	return text;
 }
@@ -188,7 +188,7 @@ std::string zsh_arguments(const Verb &verb, std::string_view indent)
 
 		if (!argument.is_option()) {
 			text += go_on +
-				quoted(fmt::format("{}:{}:{}", argument.repeats() ? "*" : "", type,
+				shell_quoted(fmt::format("{}:{}:{}", argument.repeats() ? "*" : "", type,
 						   zsh_action(argument)));
 			continue;
 		}
@@ -200,9 +200,9 @@ std::string zsh_arguments(const Verb &verb, std::string_view indent)
 			if (!name.empty())
 				text += fmt::format(
 					"{}{}", go_on,
-					quoted(fmt::format("{}{}{}", repeat, name, rest)));
+					shell_quoted(fmt::format("{}{}{}", repeat, name, rest)));
 	}
-	return text + go_on + quoted("--help[This in short]") + "\n";
+	return text + go_on + shell_quoted("--help[This in short]") + "\n";
 }
 
 std::string zsh_names(const std::vector<std::pair<std::string, std::string>> &names,
@@ -212,7 +212,7 @@ std::string zsh_names(const std::vector<std::pair<std::string, std::string>> &na
 
 	for (const auto &[name, summary] : names)
 		text += fmt::format("{}\t{}\n", indent,
-				    quoted(fmt::format("{}:{}", name, zsh_text(summary))));
+				    shell_quoted(fmt::format("{}:{}", name, zsh_text(summary))));
 	return text + fmt::format("{0})\n{0}_describe verb names\n{0}return\n", indent);
 }
 
@@ -231,7 +231,7 @@ std::string fish_values(const Argument &argument)
 {
 	switch (values_at(argument)) {
 	case Values::words:
-		return " -x -a " + quoted(joined(argument.words));
+		return " -x -a " + shell_quoted(joined(argument.words));
 	case Values::files:
 		return " -r -F";
 	case Values::folders:
@@ -239,7 +239,7 @@ std::string fish_values(const Argument &argument)
 	case Values::guests:
 		return " -x -a '(corbel completion --guests 2>/dev/null)'";
 	case Values::verbs:
-		return " -x -a " + quoted(joined(first_words()));
+		return " -x -a " + shell_quoted(joined(first_words()));
 	case Values::any:
 		break;
 	}
@@ -261,7 +261,7 @@ std::string fish_verb(const Verb &verb)
 			text += " -s " + name.substr(1);
 		text += fmt::format(" -l {}{} -d {}\n", argument.long_name().substr(2),
 				    argument.is_flag() ? "" : fish_values(argument),
-				    quoted(argument.help));
+				    shell_quoted(argument.help));
 	}
 	return text + begin + " -l help -d 'This in short'\n";
 }
@@ -292,13 +292,13 @@ std::string bash_completion()
 
 	text += fmt::format(
 		"\t\t_corbel_words {}\n\t\treturn\n\tfi\n",
-		quoted(fmt::format("{} --help --version", fmt::join(first_words(), " "))));
+		shell_quoted(fmt::format("{} --help --version", fmt::join(first_words(), " "))));
 	for (auto group : all_groups())
 		text += fmt::format("\tif [[ $at == {} ]]; then\n"
 				    "\t\t((COMP_CWORD == 2)) && _corbel_words {} && return\n"
 				    "\t\tat+=\" ${{COMP_WORDS[2]}}\"\n"
 				    "\tfi\n",
-				    group, quoted(names_of(verbs_of(group)) + " --help"));
+				    group, shell_quoted(names_of(verbs_of(group)) + " --help"));
 	text += "\tcase $at in\n";
 	for (const Verb *verb : all_verbs())
 		text += bash_case(*verb);
@@ -368,14 +368,14 @@ std::string fish_completion()
 
 	for (const Verb *verb : verbs_of(""))
 		text += fmt::format("complete -c corbel -n '__corbel_after 1' -a {} -d {}\n",
-				    verb->name, quoted(verb->summary));
+				    verb->name, shell_quoted(verb->summary));
 	for (auto group : all_groups()) {
 		text += fmt::format("complete -c corbel -n '__corbel_after 1' -a {} -d {}\n", group,
-				    quoted(group_summary(group)));
+				    shell_quoted(group_summary(group)));
 		for (const Verb *verb : verbs_of(group))
 			text += fmt::format(
 				"complete -c corbel -n '__corbel_after 2 {}' -a {} -d {}\n", group,
-				verb->name, quoted(verb->summary));
+				verb->name, shell_quoted(verb->summary));
 	}
 	for (const Verb *verb : all_verbs())
 		text += fish_verb(*verb);
