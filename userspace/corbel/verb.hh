@@ -87,6 +87,7 @@ extern const Verb vm_define_verb;
 extern const Verb vm_undefine_verb;
 extern const Verb vm_start_verb;
 extern const Verb vm_stop_verb;
+extern const Verb vm_console_verb;
 extern const Verb vm_inventory_verb;
 extern const Verb irq_show_verb;
 extern const Verb irq_top_verb;

@@ -3,9 +3,11 @@
 
 #include "job_handlers.hh"
 
+#include "../qemu/command.hh"
 #include "../qemu/definitions.hh"
 #include "../qemu/process.hh"
 #include "../qemu/runner.hh"
+#include "../qemu/socket_table.hh"
 
 #include <cerrno>
 
@@ -127,6 +129,23 @@ Result<Json> stop(const Vms &vms, const Json &arguments)
 			 fmt::format("Stops '{}'.", name));
 }
 
+Result<Json> console(const Vms &vms, const Json &arguments)
+{
+	const auto name = name_in(arguments);
+	const auto vm = CORBEL_EXPECT(qemu::definition(vms.store, name));
+
+	if (!CORBEL_EXPECT(running(vms, name)))
+		return failure(ENOENT, fmt::format("'{0}' does not run: `corbel vm start {0}` "
+						   "starts it.",
+						   name));
+	const auto [socket, log] = qemu::console_of(vm, qemu::Runtime(vms.root, name));
+	const auto sockets = CORBEL_EXPECT(qemu::SocketTable::read("/proc/self/net/unix"));
+	return Json{{"vm", name},
+		    {"socket", socket},
+		    {"log", log},
+		    {"taken", sockets.use_of(socket) == qemu::SocketUse::taken}};
+}
+
 Result<Json> inventory(const Vms &vms)
 {
 	auto answer = qemu::json_of(vms.inventory.snapshot());
@@ -162,6 +181,7 @@ void add_vm_handlers(Dispatcher &dispatcher, const Vms &vms)
 	add(cli::vm_undefine_verb, undefine);
 	add(cli::vm_start_verb, start);
 	add(cli::vm_stop_verb, stop);
+	add(cli::vm_console_verb, console);
 	dispatcher.add_object(cli::vm_inventory_verb,
 			      [vms](const Json &) { return inventory(vms); });
 }

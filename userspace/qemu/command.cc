@@ -66,10 +66,7 @@ private:
 
 	void add_console()
 	{
-		const auto socket = vm_.console_socket.empty() ? runtime_.file("console").string()
-							       : vm_.console_socket;
-		const auto log = vm_.console_log.empty() ? runtime_.file("console.log").string()
-							 : vm_.console_log;
+		const auto [socket, log] = console_of(vm_, runtime_);
 
 		add({"-chardev",
 		     fmt::format("socket,id=corbel-console,path={},server=on,wait=off,logfile={},"
@@ -134,6 +131,15 @@ private:
 };
 
 } /* namespace */
+
+ConsoleFiles console_of(const Description &vm, const Runtime &runtime)
+{
+	const auto or_own = [&](const std::string &named, const char *own) {
+		return named.empty() ? runtime.file(own).string() : named;
+	};
+
+	return {or_own(vm.console_socket, "console"), or_own(vm.console_log, "console.log")};
+}
 
 std::uint32_t automatic_cid(const std::string &uuid)
 {
