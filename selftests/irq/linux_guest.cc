@@ -250,7 +250,7 @@ void bear_all_policies()
 	corbel_irq_check check = irq_check(irq.get());
 	corbel_irq_policy policy = irq_policy(irq.get());
 	/* The guest's own interrupts go on, and would ask for more. */
-	set_boost(irq.get(), make_boost(0));
+	set_boost_off(irq.get());
 	await_no_boost(irq.get());
 	corbel_irq_boost boost = get_boost(irq.get());
 	corbel_dist_counts total = dist.total();

@@ -61,6 +61,7 @@ Json json_of(const Verb &verb)
 {
 	Json json{{"verb", verb.words()},
 		  {"summary", verb.summary},
+		  {"done_by", verb.home == Home::daemon ? "corbeld" : "corbel"},
 		  {"effect", name_of(verb.effect)},
 		  {"repeat", sentence_of(verb.repeat)},
 		  {"exit_status", in_one_line(exit_status_of(verb))},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bounded_json.hh"
+#include "toml.hh"
 
 #include <functional>
 #include <optional>
@@ -10,17 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-/*
- * Some of its assertions do not hold for a wrong text, `[=` for one, and what follows them
- * tells the error: they must neither end us nor, as with NDEBUG, be believed.
- */
-#ifdef NDEBUG
-#error "toml++ takes its assertions for true under NDEBUG"
-#endif
-#define TOML_ASSERT(expression) static_cast<void>(0)
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 namespace corbel::qemu {
 

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <functional>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -130,7 +131,11 @@ std::optional<Launch> Runtime::launch() const
 
 	if (!json)
 		return std::nullopt;
-	return Launch{.pid = static_cast<pid_t>(number_in(*json, "pid")),
+	/* No process has 0, and to kill(2) that would be several. */
+	const auto pid = number_in(*json, "pid");
+	if (pid == 0 || !std::in_range<pid_t>(pid))
+		return std::nullopt;
+	return Launch{.pid = static_cast<pid_t>(pid),
 		      .started = number_in(*json, "started_ticks"),
 		      .token = string_in(*json, "token"),
 		      .cgroup = string_in(*json, "cgroup")};

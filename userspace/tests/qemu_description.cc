@@ -251,6 +251,18 @@ TEST(Uuid, is_random_and_of_the_right_form)
 	EXPECT_NE(must(make_uuid()), one);
 }
 
+/* What toml++ takes for impossible; the sanitizer tells if it is believed. */
+TEST(description, is_refused_with_letters_behind_a_value)
+{
+	for (const char *text : {"name = 1\u00e4", "name = 'a' \u019b", "memory = \u01e2/sys",
+				 "\u00e4 = 1", "name = 'a'\n\u0499"})
+		EXPECT_EQ(error_of(parse(text)), EINVAL) << text;
+	EXPECT_EQ(must(parse("# G\u00e4ste\nname = 'a'\nmemory = '16M'\n"
+			     "kernel = '/K\u00e4se'"))
+			  .kernel,
+		  "/K\u00e4se");
+}
+
 class Definitions : public testing::Test {
 protected:
 	TemporaryFolder folder;

@@ -162,6 +162,23 @@ TEST_F(Runner, leaves_nothing_of_a_start_that_fails)
 	EXPECT_EQ(qemus().size(), 0U);
 }
 
+TEST(runtime, has_a_process_or_none)
+{
+	const TemporaryFolder folder;
+	const Runtime runtime(folder.path(), "v");
+	const auto read = [&](const char *json) {
+		std::filesystem::create_directory(runtime.folder());
+		std::ofstream(runtime.file("launch.json")) << json;
+		return runtime.launch();
+	};
+
+	EXPECT_EQ(read(R"({"pid":7})").value().pid, 7);
+	EXPECT_FALSE(read("{}")) << "kill(0) reaches several";
+	EXPECT_FALSE(read(R"({"pid":4294967295})")) << "kill(-1) reaches all";
+	EXPECT_FALSE(read(R"({"pid":-1})"));
+	EXPECT_FALSE(read("[]"));
+}
+
 TEST_F(Runner, starts_what_died_anew)
 {
 	ASSERT_EQ(run(start_kind).state, JobState::done);

@@ -85,6 +85,9 @@ TEST(trust_identity, is_renewed_in_time)
 	EXPECT_TRUE(identity.needs_rotation());
 	const auto renewed = must(identity.rotate());
 	EXPECT_FALSE(renewed.needs_rotation());
+	clock.pass(-days(30));
+	EXPECT_TRUE(renewed.needs_rotation()) << "the clock was ahead";
+	clock.pass(days(30));
 	EXPECT_EQ(renewed.id(), identity.id());
 	EXPECT_EQ(renewed.fingerprint(), identity.fingerprint());
 	EXPECT_NE(renewed.key(), identity.key());

@@ -174,7 +174,7 @@ Result<Identity> Identity::rotate() const
 
 bool Identity::needs_rotation() const
 {
-	return (not_after_ - now()) * 3 < not_after_ - not_before_;
+	return now() < not_before_ || (not_after_ - now()) * 3 < not_after_ - not_before_;
 }
 
 } /* namespace corbel::trust */

@@ -65,7 +65,10 @@ public:
 	/* Of the certificate. */
 	[[nodiscard]] const std::string &serial() const { return serial_; }
 	[[nodiscard]] Time not_after() const { return not_after_; }
-	/* Less than a third of the certificate's life remains. */
+	/*
+	 * Less than a third of the certificate's life remains, or its life is yet to begin: it
+	 * was renewed while the clock was ahead.
+	 */
 	[[nodiscard]] bool needs_rotation() const;
 	/* By the clock of the options. */
 	[[nodiscard]] Time now() const { return options_.now(); }
