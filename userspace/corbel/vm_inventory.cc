@@ -68,6 +68,21 @@ Json disks()
 				   {"read_only", s::boolean()}}));
 }
 
+Json disk_io()
+{
+	namespace s = schema;
+
+	return s::array(s::object({{"id", s::string("as of disks")},
+				   {"read_bytes", s::count()},
+				   {"written_bytes", s::count()},
+				   {"reads", s::count()},
+				   {"writes", s::count()},
+				   {"flushes", s::count()},
+				   {"read_ns", s::count("in all")},
+				   {"write_ns", s::count("in all")},
+				   {"flush_ns", s::count("in all")}}));
+}
+
 Json memory_backends()
 {
 	namespace s = schema;
@@ -109,6 +124,7 @@ Json monitor()
 			  {"name", s::string()},
 			  {"vcpus", s::count()},
 			  {"disks", disks()},
+			  {"disk_io", disk_io()},
 			  {"memory_backends", memory_backends()}});
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm_families.hh"
 
+#include <set>
+#include <tuple>
+
 namespace corbel::metrics {
 
 namespace {
@@ -46,6 +49,38 @@ private:
 	const Labels labels_;
 };
 
+/* Of names that are the same as labels the first counts, and of very many the first ones. */
+void add_disks(Families &families, const VmSeries &series, const std::vector<qemu::DiskIo> &disks)
+{
+	constexpr std::size_t most_disks = 64;
+	std::set<std::string> seen;
+
+	for (const auto &disk : disks) {
+		const auto name = label_value(disk.id);
+		const auto add = [&](Metric metric, const char *label, const char *kind,
+				     double value) {
+			families.add(metric, series.with({{"disk", name}, {label, kind}}), value);
+		};
+
+		if (seen.size() == most_disks)
+			return;
+		if (!seen.insert(name).second)
+			continue;
+		add(Metric::vm_disk_bytes, "direction", "read",
+		    static_cast<double>(disk.read_bytes));
+		add(Metric::vm_disk_bytes, "direction", "write",
+		    static_cast<double>(disk.written_bytes));
+		for (const auto &[kind, count, ns] :
+		     {std::tuple("read", disk.reads, disk.read_ns),
+		      std::tuple("write", disk.writes, disk.write_ns),
+		      std::tuple("flush", disk.flushes, disk.flush_ns)}) {
+			add(Metric::vm_disk_operations, "operation", kind,
+			    static_cast<double>(count));
+			add(Metric::vm_disk_time, "operation", kind, static_cast<double>(ns) / 1e9);
+		}
+	}
+}
+
 void add_facts(Families &families, VmSeries &series, const VmView &vm, const View &view)
 {
 	const auto &guest = *vm.facts;
@@ -68,6 +103,7 @@ void add_facts(Families &families, VmSeries &series, const VmView &vm, const Vie
 		const bool running = guest.monitor.facts.status == "running";
 
 		series.add(Metric::vm_running, running ? 1.0 : 0.0);
+		add_disks(families, series, guest.monitor.facts.disk_io);
 	}
 	series.add(Metric::vm_vcpus, guest.vcpus ? guest.vcpus : arguments.vcpus);
 	if (guest.arguments.seen)

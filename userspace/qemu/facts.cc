@@ -55,6 +55,39 @@ Json json_of(const std::vector<DiskFacts> &disks)
 	return json;
 }
 
+DiskIo io_of(const ForeignJson &block)
+{
+	const auto stats = block.value("stats", ForeignJson::object());
+
+	return {.id = string_in(block, "device").empty() ? string_in(block, "node-name")
+							 : string_in(block, "device"),
+		.read_bytes = number_in(stats, "rd_bytes"),
+		.written_bytes = number_in(stats, "wr_bytes"),
+		.reads = number_in(stats, "rd_operations"),
+		.writes = number_in(stats, "wr_operations"),
+		.flushes = number_in(stats, "flush_operations"),
+		.read_ns = number_in(stats, "rd_total_time_ns"),
+		.write_ns = number_in(stats, "wr_total_time_ns"),
+		.flush_ns = number_in(stats, "flush_total_time_ns")};
+}
+
+Json json_of(const std::vector<DiskIo> &disks)
+{
+	Json json = Json::array();
+
+	for (const auto &disk : disks)
+		json.push_back({{"id", disk.id},
+				{"read_bytes", disk.read_bytes},
+				{"written_bytes", disk.written_bytes},
+				{"reads", disk.reads},
+				{"writes", disk.writes},
+				{"flushes", disk.flushes},
+				{"read_ns", disk.read_ns},
+				{"write_ns", disk.write_ns},
+				{"flush_ns", disk.flush_ns}});
+	return json;
+}
+
 Json json_of(const std::vector<MemoryFacts> &backends)
 {
 	Json json = Json::array();
@@ -99,6 +132,7 @@ Json json_of(const MonitorFacts &facts)
 		{"name", facts.name},
 		{"vcpus", facts.vcpus},
 		{"disks", json_of(facts.disks)},
+		{"disk_io", json_of(facts.disk_io)},
 		{"memory_backends", json_of(facts.memory_backends)}};
 }
 
@@ -158,6 +192,8 @@ Result<MonitorFacts> facts_of_monitor(const std::filesystem::path &socket,
 		 [&](const ForeignJson &) { facts.vcpus++; });
 	for_each(CORBEL_EXPECT(ask("query-block")),
 		 [&](const ForeignJson &block) { facts.disks.push_back(disk_of(block)); });
+	for_each(CORBEL_EXPECT(ask("query-blockstats")),
+		 [&](const ForeignJson &block) { facts.disk_io.push_back(io_of(block)); });
 	for_each(CORBEL_EXPECT(ask("query-memdev")), [&](const ForeignJson &backend) {
 		facts.memory_backends.push_back({.id = string_in(backend, "id"),
 						 .type = string_in(backend, "type"),

@@ -52,6 +52,14 @@ struct MemoryFacts {
 	bool shared = false;
 };
 
+/* What a disk has done for the guest since QEMU began. */
+struct DiskIo {
+	std::string id; /* as of DiskFacts */
+	std::uint64_t read_bytes = 0, written_bytes = 0;
+	std::uint64_t reads = 0, writes = 0, flushes = 0; /* that were completed */
+	std::uint64_t read_ns = 0, write_ns = 0, flush_ns = 0; /* in all */
+};
+
 /* A socket in the file system at which QEMU listens. */
 struct SocketFacts {
 	std::string path;
@@ -74,6 +82,7 @@ struct MonitorFacts {
 	std::string version, status, name;
 	std::uint64_t vcpus = 0;
 	std::vector<DiskFacts> disks;
+	std::vector<DiskIo> disk_io;
 	std::vector<MemoryFacts> memory_backends;
 };
 

@@ -90,6 +90,17 @@ void FakeQemus::answer(int client, const std::string &line)
 			{{"device", "disk0"},
 			 {"qdev", "/machine/peripheral/d"},
 			 {"inserted", {{"file", "/a.qcow2"}, {"drv", "qcow2"}, {"ro", true}}}}};
+	else if (what == "query-blockstats")
+		reply["return"] = {{{"device", "disk0"},
+				    {"stats",
+				     {{"rd_bytes", 4096},
+				      {"wr_bytes", 512},
+				      {"rd_operations", 2},
+				      {"wr_operations", 1},
+				      {"flush_operations", 3},
+				      {"rd_total_time_ns", 1500000000},
+				      {"wr_total_time_ns", 7},
+				      {"flush_total_time_ns", 8}}}}};
 	else if (what == "query-memdev")
 		reply["return"] = {{{"id", "ram"}, {"size", 4096}, {"share", true}}};
 	say(client, reply.dump() + "\r\n");

@@ -61,6 +61,11 @@ TEST_F(QmpClient, reads_what_a_guest_is_made_of)
 	ASSERT_EQ(facts.disks.size(), 1U);
 	EXPECT_EQ(facts.disks[0].file, "/a.qcow2");
 	EXPECT_TRUE(facts.disks[0].read_only);
+	ASSERT_EQ(facts.disk_io.size(), 1U);
+	EXPECT_EQ(facts.disk_io[0].id, facts.disks[0].id);
+	EXPECT_EQ(facts.disk_io[0].read_bytes, 4096U);
+	EXPECT_EQ(facts.disk_io[0].flushes, 3U);
+	EXPECT_EQ(facts.disk_io[0].read_ns, 1500000000U);
 	ASSERT_EQ(facts.memory_backends.size(), 1U);
 	EXPECT_EQ(facts.memory_backends[0].size, 4096U);
 }
