@@ -188,8 +188,8 @@ std::string zsh_arguments(const Verb &verb, std::string_view indent)
 
 		if (!argument.is_option()) {
 			text += go_on +
-				shell_quoted(fmt::format("{}:{}:{}", argument.repeats() ? "*" : "", type,
-						   zsh_action(argument)));
+				shell_quoted(fmt::format("{}:{}:{}", argument.repeats() ? "*" : "",
+							 type, zsh_action(argument)));
 			continue;
 		}
 		auto rest = fmt::format("[{}]", zsh_text(argument.help));
