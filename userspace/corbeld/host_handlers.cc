@@ -108,16 +108,15 @@ Result<Json> invite(Hosts &hosts, const Json &arguments)
 Result<Json> join(Hosts &hosts, const Json &arguments)
 {
 	const auto token = CORBEL_EXPECT(trust::token_of(arguments.at("token").get<std::string>()));
+	const auto address = trust::text_of(token.inviter);
 	const bool dry = is_dry(arguments);
 
 	CORBEL_EXPECT(hosts.identity());
 	const bool changed = dry || CORBEL_EXPECT(hosts.join(token));
-	Json answer{{"host", nullptr},
-		    {"address", trust::text_of(token.inviter)},
-		    {"dry_run", dry},
-		    {"changed", changed}};
+	Json answer{
+		{"host", nullptr}, {"address", address}, {"dry_run", dry}, {"changed", changed}};
 	for (const auto &peer : CORBEL_EXPECT(hosts.records().list()))
-		if (!dry && peer.address == answer["address"]) {
+		if (!dry && peer.address == address) {
 			(void)hosts.greet(peer);
 			answer["host"] = view_of(peer, hosts.last_contact(peer.id));
 		}

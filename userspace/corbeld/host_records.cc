@@ -83,7 +83,7 @@ HostRecords::changes_to_keep(const PeerTrust &peer)
 		state::Erase{removed_key(peer.id)}};
 }
 
-Result<void> HostRecords::commit(state::Transaction transaction)
+Result<void> HostRecords::commit(const state::Transaction &transaction)
 {
 	(void)CORBEL_EXPECT(store_.commit(transaction));
 	return {};

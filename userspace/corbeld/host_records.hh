@@ -46,7 +46,7 @@ public:
 	[[nodiscard]] Result<void> set_own_address(const std::string &address);
 
 private:
-	[[nodiscard]] Result<void> commit(state::Transaction transaction);
+	[[nodiscard]] Result<void> commit(const state::Transaction &transaction);
 
 	state::Store &store_;
 };

@@ -53,8 +53,10 @@ bool to_journal(Level level, const std::string &text, std::initializer_list<Fiel
 				       "SYSLOG_IDENTIFIER=corbeld"};
 	std::vector<iovec> parts;
 
+	lines.reserve(lines.size() + fields.size());
 	for (const auto &[name, value] : fields)
 		lines.push_back(fmt::format("CORBEL_{}={}", name, value));
+	parts.reserve(lines.size());
 	for (auto &line : lines)
 		parts.push_back({line.data(), line.size()});
 	return ::sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) == 0;

@@ -79,7 +79,7 @@ grpc::Status send_all(Work &work, v1::Peers::Stub &stub, std::uint64_t total, bo
 		work.progress(sent, total, "bytes");
 	}
 	writer->WritesDone();
-	const auto status = writer->Finish();
+	auto status = writer->Finish();
 	if (!status.ok())
 		return status;
 	if (reply.bytes() == total && reply.checksum() == checksum)

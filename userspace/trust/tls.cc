@@ -136,6 +136,7 @@ private:
 		auto *shown = X509_STORE_CTX_get0_untrusted(store);
 		std::vector<Certificate> chain;
 
+		chain.reserve(static_cast<std::size_t>(std::max(sk_X509_num(shown), 0)));
 		for (int i = 0; i < sk_X509_num(shown); i++)
 			chain.push_back(Certificate::of(sk_X509_value(shown, i)));
 		auto judged = attempt->judge(chain);
