@@ -5,8 +5,11 @@
 #include "device.h"
 
 #include "../compat/inventory.hh"
+#include "../rt/context.hh"
 #include "arguments.hh"
 #include "registry.hh"
+
+#include <corbel/memory.h>
 
 namespace corbel::core {
 namespace {
@@ -201,6 +204,23 @@ Result<long> vm_open(u64 user)
 	return make_descriptor(CORBEL_TRY(open(request.vm_id)));
 }
 
+/* Of a system that may be unloaded at any moment, unless we hold it. */
+Result<long> feature_request(u32 slot, u32 command, u64 user)
+{
+	const corbel_feature *feature = nullptr;
+
+	{
+		const rt::RcuReadGuard guard;
+
+		feature = feature_of(slot);
+		if (!feature || !corbel_module_get(feature->module))
+			return Error::not_supported;
+	}
+	const long done = feature->request(command, user);
+	corbel_module_put(feature->module);
+	return done;
+}
+
 Result<long> device_request(bool *ready, u32 command, u64 user)
 {
 	if (command == CORBEL_HELLO)
@@ -218,6 +238,8 @@ Result<long> device_request(bool *ready, u32 command, u64 user)
 		return vm_attach(user);
 	case CORBEL_VM_OPEN:
 		return vm_open(user);
+	case CORBEL_MEMORY_CREATE:
+		return feature_request(CORBEL_SLOT_MEMORY, command, user);
 	default:
 		return Error::no_such_ioctl;
 	}

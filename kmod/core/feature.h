@@ -21,6 +21,7 @@ struct module;
 
 /* Slots of the feature table; bit 1 << slot is CORBEL_FEATURE_*. */
 #define CORBEL_SLOT_IRQ 0
+#define CORBEL_SLOT_MEMORY 1
 #define CORBEL_SLOTS 8
 
 /*
@@ -30,6 +31,12 @@ struct module;
 struct corbel_feature {
 	u32 slot;
 	struct module *module;
+	/*
+	 * An ioctl of /dev/corbel that is the system's own: one of the numbers from 0x60 on.
+	 * The core holds @module meanwhile. A system of which this is all leaves out the
+	 * functions below.
+	 */
+	long (*request)(u32 command, u64 argument);
 	/*
 	 * Make the instance of a live VM. The core's reference keeps @kvm valid
 	 * until ended() has returned.

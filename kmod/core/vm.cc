@@ -96,7 +96,7 @@ Result<int> Vm::open_feature(u32 slot)
 		/* Its module cannot go away meanwhile: leaving takes lock_ of each VM. */
 		const corbel_feature *feature = feature_of(slot);
 
-		if (!feature)
+		if (!feature || !feature->create)
 			return Error::not_supported;
 		if (!live_.load(rt::Order::relaxed))
 			return Error::stale;

@@ -328,6 +328,7 @@ int open(void *instance)
 constinit corbel_feature feature{
 	.slot = CORBEL_SLOT_IRQ,
 	.module = nullptr,
+	.request = nullptr,
 	.create = create,
 	.open = open,
 	.vcpus_changed = [](void *instance) { observer_of(instance)->vcpus_changed(); },

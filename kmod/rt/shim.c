@@ -407,6 +407,18 @@ static int corbel_readable_getfd(const char *name, struct corbel_file *it)
 	return fd;
 }
 
+bool corbel_module_get(struct module *module)
+{
+	return try_module_get(module);
+}
+CORBEL_EXPORT(corbel_module_get);
+
+void corbel_module_put(struct module *module)
+{
+	module_put(module);
+}
+CORBEL_EXPORT(corbel_module_put);
+
 int corbel_file_new(const struct corbel_file_ops *ops, void *object, struct module *module)
 {
 	struct corbel_file *it = kzalloc(sizeof(*it), GFP_KERNEL_ACCOUNT);

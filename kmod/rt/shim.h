@@ -227,6 +227,9 @@ struct corbel_file_ops {
 #define CORBEL_POLL_HUP 2U
 
 struct module;
+/* False: it is being unloaded. Atomic. */
+bool corbel_module_get(struct module *module);
+void corbel_module_put(struct module *module);
 /*
  * A new close-on-exec descriptor that owns @object and holds @module. Task.
  * On failure @object has not been released.

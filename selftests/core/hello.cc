@@ -3,7 +3,7 @@
  * The handshake: nothing before it, skew refused with both versions named, and
  * who may open the device at all.
  */
-#include "device.hh"
+#include "memory_object.hh"
 #include "module.hh"
 #include "process.hh"
 #include "tap.hh"
@@ -26,12 +26,14 @@ void check_locked(int device)
 	corbel_vm_list list = {};
 	corbel_vm_attach vm = {};
 	corbel_vm_open open = {};
+	corbel_memory_create memory = {.bytes = CORBEL_MEMORY_PAGE};
 
 	CHECK_EQ(request(device, CORBEL_QUERY, caps), -EPROTO, "CORBEL_QUERY");
 	CHECK_EQ(request(device, CORBEL_HOOK_INFO, hook), -EPROTO, "CORBEL_HOOK_INFO");
 	CHECK_EQ(request(device, CORBEL_VM_LIST, list), -EPROTO, "CORBEL_VM_LIST");
 	CHECK_EQ(request(device, CORBEL_VM_ATTACH, vm), -EPROTO, "CORBEL_VM_ATTACH");
 	CHECK_EQ(request(device, CORBEL_VM_OPEN, open), -EPROTO, "CORBEL_VM_OPEN");
+	CHECK_EQ(request(device, CORBEL_MEMORY_CREATE, memory), -EPROTO, "CORBEL_MEMORY_CREATE");
 }
 
 void require_handshake()

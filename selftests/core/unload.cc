@@ -30,6 +30,7 @@ void refuse_while_open()
 	irq.reset();
 	attachment.reset();
 	CHECK_EQ(unload_module("corbel_irq"), 0, "only the device is open");
+	CHECK_EQ(unload_module("corbel_postcopy"), 0, "only the device is open");
 	CHECK_EQ(unload_module("corbel"), -EWOULDBLOCK, "the device is open");
 	device.reset();
 	CHECK_EQ(unload_module("corbel"), 0, "nothing is open");
@@ -38,7 +39,8 @@ void refuse_while_open()
 /* Hooks, addresses, device node, slab caches. */
 void check_nothing_left()
 {
-	CHECK(!module_loaded("corbel") && !module_loaded("corbel_irq"), "a module is still there");
+	CHECK(read_file("/proc/modules").find("corbel") == std::string::npos,
+	      "a module is still there");
 	CHECK(!file_exists("/dev/corbel"), "/dev/corbel is still there");
 	CHECK(read_file("/proc/kallsyms").find("[corbel") == std::string::npos,
 	      "symbols are still there");
@@ -104,9 +106,9 @@ void reload_observer()
 	corbel_vm_irq argument = {};
 
 	open_irq(attachment.get());
-	CHECK_EQ(query(device.get()).features, CORBEL_FEATURE_IRQ, "features with corbel_irq");
+	CHECK(query(device.get()).features & CORBEL_FEATURE_IRQ, "features with corbel_irq");
 	CHECK_EQ(unload_module("corbel_irq"), 0, "the observer is enabled, but nobody has it open");
-	CHECK_EQ(query(device.get()).features, 0u, "features without corbel_irq");
+	CHECK(!(query(device.get()).features & CORBEL_FEATURE_IRQ), "features without corbel_irq");
 	CHECK_EQ(vm_info(attachment.get()).features, 0u, "the VM's features without corbel_irq");
 	CHECK_EQ(request(attachment.get(), CORBEL_VM_IRQ, argument), -EOPNOTSUPP,
 		 "without corbel_irq");

@@ -8,81 +8,18 @@
 #include "contended.hh"
 #include "distributor.hh"
 #include "process.hh"
+#include "stock_guest.hh"
 #include "tap.hh"
 #include "wait.hh"
 
 #include <csignal>
 #include <cstdlib>
-#include <dirent.h>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sys/syscall.h>
 
 using namespace corbel::selftest;
 
 namespace {
-
-/* Standard output of a shell command; fails the case if that fails. */
-std::string run(const std::string &command)
-{
-	FILE *pipe = popen(command.c_str(), "r");
-	std::string text;
-	char piece[4096];
-	size_t length;
-
-	CHECK(pipe, "popen: {}", error_name(errno));
-	while ((length = fread(piece, 1, sizeof(piece), pipe)) > 0)
-		text.append(piece, length);
-	int status = pclose(pipe);
-	CHECK(status == 0, "'{}' ended with status {:#x}: {}", command, status, text);
-	return text;
-}
-
-class stock_guest {
-public:
-	stock_guest()
-	{
-		if (environment("CORBEL_L2").empty() || !file_exists("qemu-tests/guest"))
-			skip("needs qemu-tests/guest and CORBEL_L2, the stock guest's kernel and initrd");
-		pid = std::atoi(run("qemu-tests/guest start --name demo-guest").c_str());
-		CHECK(pid > 0, "qemu-tests/guest printed no pid");
-	}
-	~stock_guest()
-	{
-		if (pid > 0 && ::kill(pid, SIGCONT) == 0 &&
-		    std::system("qemu-tests/guest stop") != 0)
-			comment("the guest did not stop");
-	}
-	stock_guest(const stock_guest &) = delete;
-
-	void wait_round() { run("qemu-tests/guest wait 1"); }
-	std::string console() const { return run("qemu-tests/guest log"); }
-
-	unique_fd take_vm_fd() const
-	{
-		std::string folder = fmt::format("/proc/{}/fd", pid);
-		DIR *directory = opendir(folder.c_str());
-		int found = -1;
-		char target[64];
-
-		CHECK(directory, "{}: {}", folder, error_name(errno));
-		while (const dirent *entry = readdir(directory)) {
-			ssize_t length = readlink((folder + "/" + entry->d_name).c_str(), target,
-						  sizeof(target));
-
-			if (length > 0 && std::string_view(target, length) == "anon_inode:kvm-vm")
-				found = std::atoi(entry->d_name);
-		}
-		closedir(directory);
-		CHECK(found >= 0, "process {} has no kvm-vm descriptor", pid);
-		unique_fd process(syscall(SYS_pidfd_open, pid, 0));
-		unique_fd copy(syscall(SYS_pidfd_getfd, process.get(), found, 0));
-		CHECK(copy, "pidfd_getfd: {}", error_name(errno));
-		return copy;
-	}
-
-	pid_t pid = -1;
-};
 
 /* One boot does for all cases. */
 std::optional<stock_guest> booted;
@@ -138,7 +75,7 @@ void check_tool(const stock_guest &guest)
 		return;
 	}
 	auto shown = nlohmann::json::parse(
-		run(fmt::format("{} irq show --json {}", tool, guest.pid)), nullptr, false);
+		run_command(fmt::format("{} irq show --json {}", tool, guest.pid)), nullptr, false);
 	CHECK(!shown.is_discarded() && !shown.empty(), "corbel irq show --json prints no JSON");
 }
 
@@ -194,14 +131,6 @@ void switch_all_on(int irq, unsigned policy)
 	set_boost(irq, make_boost(CORBEL_IRQ_BOOST_SOURCES));
 }
 
-void check_console(const stock_guest &guest)
-{
-	for (const char *complaint : {"No irq handler for vector", "nobody cared",
-				      "WARNING:", "BUG:", "Oops", "lost interrupt"})
-		CHECK(guest.console().find(complaint) == std::string::npos,
-		      "the guest says '{}':\n{}", complaint, guest.console());
-}
-
 /* Traffic goes on and is checked by the guest, while a distributor adds to it. */
 void bear_all_policies()
 {
@@ -244,7 +173,7 @@ void bear_all_policies()
 		corbel_dist_counts total = dist.total();
 		CHECK_EQ(total.raised, raised, "raised");
 		CHECK_EQ(total.refused + total.withdrawn + total.pending, 0u, "dropped or pending");
-		check_console(guest);
+		guest.check_console();
 	}
 
 	corbel_irq_check check = irq_check(irq.get());

@@ -129,6 +129,19 @@ void fill_doorbell(void *argument, fd_set_of_vm &fds)
 	as<corbel_dist_doorbell>(argument).fd = fds.eventfd.get();
 }
 
+void fill_memory(void *argument, fd_set_of_vm &)
+{
+	as<corbel_memory_create>(argument).bytes = page_bytes;
+}
+
+void fill_install(void *argument, fd_set_of_vm &fds)
+{
+	auto &install = as<corbel_memory_install>(argument);
+
+	install.bytes = page_bytes;
+	install.source = reinterpret_cast<__u64>(&fds.contents);
+}
+
 void fill_stats(void *argument, fd_set_of_vm &)
 {
 	as<corbel_irq_stats>(argument).vector = CORBEL_IRQ_ALL_VECTORS;
@@ -443,6 +456,51 @@ const std::vector<abi_entry> &entries()
 		 true,
 		 false,
 		 fill_nothing},
+		{"CORBEL_MEMORY_CREATE",
+		 fd_kind::device,
+		 CORBEL_MEMORY_CREATE,
+		 CORBEL_MEMORY_MISSING | CORBEL_MEMORY_SMALL,
+		 {RANGE(corbel_memory_create, pad)},
+		 {},
+		 true,
+		 true,
+		 fill_memory},
+		{"CORBEL_MEMORY_INFO",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_INFO,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_nothing},
+		{"CORBEL_MEMORY_INSTALL",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_INSTALL,
+		 CORBEL_MEMORY_ZERO,
+		 {},
+		 offsetof(corbel_memory_install, source),
+		 false,
+		 true,
+		 fill_install},
+		{"CORBEL_MEMORY_FAIL",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_FAIL,
+		 0,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_nothing},
+		{"CORBEL_MEMORY_REQUEUE",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_REQUEUE,
+		 0,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_nothing},
 	};
 	return all;
 }
@@ -451,8 +509,8 @@ const std::vector<abi_entry> &entries()
 
 const char *kind_name(fd_kind kind)
 {
-	constexpr const char *names[] = {"/dev/corbel", "VM fd",	  "IRQ fd",
-					 "ring fd",	"distributor fd", "stats fd"};
+	constexpr const char *names[] = {"/dev/corbel",	   "VM fd",    "IRQ fd",   "ring fd",
+					 "distributor fd", "stats fd", "memory fd"};
 
 	return names[static_cast<unsigned>(kind)];
 }
@@ -498,8 +556,10 @@ int fd_set_of_vm::get(fd_kind kind) const
 		return ring.get();
 	case fd_kind::dist:
 		return dist.get();
-	default:
+	case fd_kind::stats:
 		return stats.get();
+	default:
+		return memory.fd();
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "device.hh"
 #include "distributor.hh"
+#include "memory_object.hh"
 #include "vm.hh"
 
 #include <cstddef>
@@ -16,8 +17,8 @@
 
 namespace corbel::selftest {
 
-enum class fd_kind { device, vm, irq, ring, dist, stats };
-inline constexpr unsigned nr_fd_kinds = 6;
+enum class fd_kind { device, vm, irq, ring, dist, stats, memory };
+inline constexpr unsigned nr_fd_kinds = 7;
 const char *kind_name(fd_kind kind);
 
 /* One descriptor of each kind, all of one attached VM with a vCPU. */
@@ -32,6 +33,8 @@ struct fd_set_of_vm {
 	unique_fd ring;
 	unique_fd dist;
 	unique_fd stats;
+	memory_object memory{4 * page_bytes};
+	page_pattern contents{0, 1};
 	/* Keeps the hook of distributors in place while the other is made anew. */
 	unique_fd spare;
 	std::vector<corbel_irq_vector> vectors{CORBEL_IRQ_VECTORS};

@@ -114,6 +114,18 @@ int fuzz_worker::pick_vm_fd()
 			  : static_cast<int>(interesting[draw(std::size(interesting))]);
 }
 
+/* What the machine could give is not taken from it, only what it could not. */
+void fuzz_worker::limit_memory(char *argument)
+{
+	constexpr __u64 most = 16 << 20, beyond = __u64{64} << 30;
+	__u64 bytes;
+
+	std::memcpy(&bytes, argument + offsetof(corbel_memory_create, bytes), sizeof(bytes));
+	if (bytes < beyond)
+		bytes %= most;
+	std::memcpy(argument + offsetof(corbel_memory_create, bytes), &bytes, sizeof(bytes));
+}
+
 /* Right as far as one can know; every member that is read is set. */
 void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 {
@@ -198,6 +210,20 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		set(offsetof(corbel_irq_ring, events),
 		    static_cast<__u32>(draw(1u << (CORBEL_EVENT_MAX + 1)) & ~1u));
 		break;
+	case CORBEL_MEMORY_CREATE:
+		set(offsetof(corbel_memory_create, flags), static_cast<__u32>(draw(4)));
+		set(offsetof(corbel_memory_create, bytes), (1 + draw(1024)) * page_bytes);
+		break;
+	case CORBEL_MEMORY_INSTALL: {
+		const bool zero = chance(30);
+
+		set(offsetof(corbel_memory_install, flags), __u32{zero});
+		set(offsetof(corbel_memory_install, offset), draw(1024) * page_bytes);
+		set(offsetof(corbel_memory_install, bytes), (1 + draw(16)) * page_bytes);
+		set(offsetof(corbel_memory_install, source),
+		    zero ? 0 : reinterpret_cast<__u64>(answers));
+		break;
+	}
 	default:
 		fill_distributor(entry, argument);
 	}
@@ -347,7 +373,10 @@ void fuzz_worker::do_ioctl()
 	fill_valid(entry, argument);
 	if (chance(35))
 		mutate(entry, argument);
-	if (chance(6)) {
+	const bool allocates = entry.command == CORBEL_MEMORY_CREATE;
+	if (allocates)
+		limit_memory(argument);
+	if (!allocates && chance(6)) {
 		/* Where the scribbler changes it while the kernel reads it. */
 		std::memcpy(scribbles.shared_page(), argument, entry.size());
 		argument = scribbles.shared_page();
@@ -374,6 +403,7 @@ void fuzz_worker::do_ioctl()
 			       : entry.command == CORBEL_IRQ_DIST_NEW ? fd_kind::dist
 			       : entry.command == CORBEL_IRQ_STATS    ? fd_kind::stats
 			       : entry.command == CORBEL_DIST_STATS   ? fd_kind::stats
+			       : allocates			      ? fd_kind::memory
 								      : fd_kind::vm;
 		add(kind, result);
 	}

@@ -81,6 +81,7 @@ private:
 
 	uint64_t draw(uint64_t below) { return random() % below; }
 	bool chance(unsigned percent) { return draw(100) < percent; }
+	static void limit_memory(char *argument);
 	object *pick(fd_kind kind);
 	int pick_any_fd();
 	void add(fd_kind kind, int fd);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guest.hh"
+#include "pattern.hh"
 
 #include <cstddef>
 
@@ -145,6 +146,19 @@ inline void run_one(guest_cpu *cpu, const guest_job &job, uint32_t vector)
 	asm volatile("sti");
 }
 
+/* Each page's last word becomes its complement: it was seen, and stays seen. */
+inline void check_pages(guest_cpu *cpu, const guest_job &job)
+{
+	for (uint64_t page = 0; page < job.count; page++) {
+		volatile uint64_t *words = job.memory + page * words_of_page;
+
+		for (uint64_t i = 0; i < words_of_page; i++)
+			if (words[i] != pattern_word(page, i, job.seed))
+				cpu->wrong_words.fetch_add(1, std::memory_order_relaxed);
+		words[words_of_page - 1] = ~words[words_of_page - 1];
+	}
+}
+
 inline void run_job(guest_cpu *cpu)
 {
 	uint64_t number = cpu->job_number.load(std::memory_order_acquire);
@@ -152,7 +166,9 @@ inline void run_job(guest_cpu *cpu)
 	if (number == cpu->job_finished.load(std::memory_order_relaxed))
 		return;
 	uint32_t vector = cpu->job.first;
-	for (uint64_t i = 0; i < cpu->job.count; i++) {
+	if (cpu->job.kind == job_kind::check_pages)
+		check_pages(cpu, cpu->job);
+	for (uint64_t i = 0; cpu->job.kind != job_kind::check_pages && i < cpu->job.count; i++) {
 		run_one(cpu, cpu->job, vector);
 		vector = vector == cpu->job.last ? cpu->job.first : vector + 1;
 	}

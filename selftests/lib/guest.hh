@@ -44,6 +44,7 @@ enum class job_kind : uint32_t {
 	ipi, /* through the ICR, to `target`: an APIC id, or what `command` makes of it */
 	timer, /* one-shot APIC timer of `ticks`, waits for each to arrive */
 	tsc_deadline, /* the same through IA32_TSC_DEADLINE */
+	check_pages, /* `count` pages at `memory` hold the pattern of `seed`; then writes its last word */
 };
 
 /* What an ICR's low word holds beside the vector. */
@@ -66,6 +67,8 @@ struct guest_job {
 	uint32_t last = 0x30;
 	uint64_t ticks = 20000;
 	uint64_t count = 0;
+	volatile uint64_t *memory = nullptr;
+	uint64_t seed = 0;
 };
 
 /* Ports the guest writes to when it has something to tell. */
@@ -87,6 +90,7 @@ struct alignas(4096) guest_cpu {
 	guest_job job;
 	std::atomic<uint64_t> job_number;
 	std::atomic<uint64_t> job_finished;
+	std::atomic<uint64_t> wrong_words; /* that check_pages found */
 	bool xapic; /* the local APIC is where it was before x2APIC: in memory */
 };
 

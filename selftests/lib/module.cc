@@ -4,8 +4,10 @@
 #include "tap.hh"
 #include "wait.hh"
 
+#include <array>
 #include <cstdlib>
 #include <fcntl.h>
+#include <ranges>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,6 +30,9 @@ int run(const char *program, const char *argument)
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+/* In the order in which they are loaded. */
+constexpr std::array ours{"corbel", "corbel_irq", "corbel_postcopy"};
 
 std::string module_path(const std::string &name)
 {
@@ -85,7 +90,7 @@ int unload_module(const std::string &name)
 void ensure_corbel()
 {
 	ensure_kvm();
-	for (const char *name : {"corbel", "corbel_irq"}) {
+	for (const char *name : ours) {
 		if (module_loaded(name))
 			continue;
 		if (environment("CORBEL_MODULES").empty())
@@ -99,7 +104,7 @@ void ensure_corbel()
 
 void unload_corbel()
 {
-	for (const char *name : {"corbel_irq", "corbel"}) {
+	for (const char *name : ours | std::views::reverse) {
 		if (!module_loaded(name))
 			continue;
 		int result = unload_module(name);

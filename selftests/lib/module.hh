@@ -16,7 +16,7 @@ void ensure_kvm();
 std::string kvm_vendor_module();
 
 /*
- * KVM and both of our modules. Ours may be loaded already, on a host where the
+ * KVM and all of our modules. Ours may be loaded already, on a host where the
  * tests run against what is installed; otherwise $CORBEL_MODULES says where they
  * are, and without it the case is skipped.
  */
@@ -30,7 +30,7 @@ bool module_loaded(const std::string &name);
 /* Reference count as in /sys/module/NAME/refcnt, -1 if it is not loaded. */
 int module_references(const std::string &name);
 
-/* Unloads corbel_irq, then corbel, and fails the case if either refuses. */
+/* Unloads ours, corbel last, and fails the case if one refuses. */
 void unload_corbel();
 
 /*

@@ -85,10 +85,17 @@ void guest_vm::map_memory(unsigned max_vcpus)
 	CHECK(space != MAP_FAILED, "mapping {} bytes below 2 GiB: {}", arena_size,
 	      error_name(errno));
 	arena = static_cast<char *>(space);
-	region.slot = 1;
-	region.flags = 0;
-	region.guest_phys_addr = region.userspace_addr = address(arena);
-	region.memory_size = arena_size;
+	slots = 1;
+	add_memory(arena, arena_size);
+}
+
+void guest_vm::add_memory(void *at, size_t bytes)
+{
+	kvm_userspace_memory_region region = {};
+
+	region.slot = slots++;
+	region.guest_phys_addr = region.userspace_addr = address(at);
+	region.memory_size = bytes;
 	KVM_CALL(fd(), KVM_SET_USER_MEMORY_REGION, &region);
 }
 

@@ -54,6 +54,9 @@ public:
 	/* For vCPUs that were never started. */
 	void use_xapic(xapic_model model);
 
+	/* Memory below 4 GiB that the guest sees at the same address. */
+	void add_memory(void *at, size_t bytes);
+
 	/* One more vCPU, not started. */
 	unsigned add_vcpu();
 
@@ -113,6 +116,7 @@ private:
 
 	unique_fd kvm;
 	unique_fd vm;
+	unsigned slots = 0;
 	char *arena = nullptr;
 	size_t arena_size = 0;
 	std::vector<std::unique_ptr<vcpu>> cpus;

@@ -5,6 +5,7 @@
  */
 #include "core/ring_logic.hh"
 #include "irq/submission.hh"
+#include "postcopy/page_states.hh"
 #include "rt/atomic.hh"
 #include "rt/bitmap.hh"
 #include "rt/function_ref.hh"

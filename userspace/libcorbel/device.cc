@@ -16,8 +16,9 @@ namespace corbel {
 namespace {
 
 constexpr const char *how_to_load =
-	"load the modules with `modprobe -a corbel corbel_irq`, or from a build with "
-	"`insmod corbel.ko` and then `insmod corbel_irq.ko`";
+	"load the modules with `modprobe -a corbel corbel_irq corbel_postcopy`, or from a build "
+	"with `insmod corbel.ko` and then those that are needed of `insmod corbel_irq.ko` and "
+	"`insmod corbel_postcopy.ko`";
 
 std::unexpected<Error> open_failure(const char *path, int number)
 {

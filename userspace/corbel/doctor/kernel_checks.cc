@@ -15,7 +15,7 @@ namespace corbel::cli {
 namespace {
 
 constexpr const char *signing_remedy =
-	"Sign corbel.ko and corbel_irq.ko with a key that this machine trusts (mokutil --import), "
+	"Sign corbel.ko, corbel_irq.ko and corbel_postcopy.ko with a key that this machine trusts (mokutil --import), "
 	"or turn Secure Boot off in the firmware.";
 
 Finding check_release(const Host &host)

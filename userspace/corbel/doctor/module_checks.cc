@@ -23,7 +23,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array modules{std::string_view("corbel"), std::string_view("corbel_irq")};
+struct Module {
+	std::string_view name;
+	/* What there is not without it; nothing: most verbs need it. */
+	std::string_view serves;
+};
+
+/* In the order in which they are loaded. */
+constexpr std::array modules{Module{"corbel", ""}, Module{"corbel_irq", ""},
+			     Module{"corbel_postcopy", "memory objects for guests"}};
 
 /* Where the file of a module may be, the most likely first. */
 std::vector<fs::path> places_of(const Host &host, const fs::path &folder, std::string_view module)
@@ -59,8 +67,8 @@ std::optional<fs::path> find_file(const std::vector<fs::path> &places)
 std::string reload_remedy(const fs::path &file)
 {
 	return fmt::format(
-		"Load the new one: `rmmod corbel_irq corbel`, then `insmod {0}/corbel.ko` "
-		"and `insmod {0}/corbel_irq.ko`.",
+		"Load the new ones: `rmmod corbel_postcopy corbel_irq corbel`, then `insmod "
+		"{0}/corbel.ko`, `insmod {0}/corbel_irq.ko` and `insmod {0}/corbel_postcopy.ko`.",
 		file.parent_path().string());
 }
 
@@ -106,18 +114,28 @@ Finding compare(const Host &host, std::string_view module, const fs::path &file)
 			      file.string(), source, loaded_id.empty() ? "unknown" : loaded_id));
 }
 
-Finding check_loaded(const Host &host, std::string_view module)
+Finding not_loaded(const std::string &check, const Module &module)
 {
-	auto check = fmt::format("loaded.{}", module);
-	auto folder = fmt::format("/sys/module/{}", module);
+	auto remedy =
+		fmt::format("Run `modprobe {0}`, or `insmod {0}.ko` from a build.", module.name);
+
+	if (module.serves.empty())
+		return problem(check, fmt::format("{} is not loaded", module.name), remedy);
+	return warning(check,
+		       fmt::format("{} is not loaded: there are no {}", module.name, module.serves),
+		       remedy);
+}
+
+Finding check_loaded(const Host &host, const Module &module)
+{
+	auto check = fmt::format("loaded.{}", module.name);
+	auto folder = fmt::format("/sys/module/{}", module.name);
 
 	if (!host.has(folder))
-		return problem(check, fmt::format("{} is not loaded", module),
-			       fmt::format("Run `modprobe {0}`, or `insmod {0}.ko` from a build.",
-					   module));
+		return not_loaded(check, module);
 
 	auto taint = host.line(folder + "/taint").value_or("");
-	return ok(check, fmt::format("{} is loaded, {}", module,
+	return ok(check, fmt::format("{} is loaded, {}", module.name,
 				     taint.find('E') == taint.npos ? "signed" : "unsigned"));
 }
 
@@ -125,9 +143,10 @@ Finding check_loaded(const Host &host, std::string_view module)
 
 void check_modules(const Host &host, const fs::path &folder, Findings &findings)
 {
-	for (auto module : modules) {
-		findings.push_back(check_loaded(host, module));
+	for (const Module &one : modules) {
+		const auto module = one.name;
 
+		findings.push_back(check_loaded(host, one));
 		auto places = places_of(host, folder, module);
 		if (auto file = find_file(places))
 			findings.push_back(compare(host, module, *file));

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * memory.h - memory objects of corbel_postcopy.ko: guest RAM that is all there from the
+ * start, and whose pages can be missing. See <corbel/corbel.h> for the rules of all ioctls.
+ *
+ *   /dev/corbel
+ *    |- CORBEL_MEMORY_CREATE     -> memory fd, and a node /dev/corbel-ram<number>
+ *         open(2) of the node    -> another memory fd of the same object
+ *
+ * The object lives as long as a descriptor or a mapping of it does; then the node goes. So
+ * it outlasts whoever made it for as long as a monitor has it, and is found again by its
+ * node. QEMU takes it as
+ *
+ *   -object memory-backend-file,id=m,size=SIZE,mem-path=/dev/corbel-ram<number>,share=on,align=2M
+ *
+ * Every page is allocated by CORBEL_MEMORY_CREATE or that fails: nothing that is done with
+ * the object later allocates guest memory. Where it can, memory comes in pieces of 2 MiB,
+ * else in pages of 4 KiB; it is charged to the control group of the caller, and placed by
+ * the caller's NUMA policy. Allocated pages are zeroed.
+ *
+ * A page is *present* or *missing*. Of an object made with CORBEL_MEMORY_MISSING all are
+ * missing at first. Who touches a missing page waits, by whatever way it is touched: the
+ * page is *requested*, and read(2) tells its offset to whoever serves the object.
+ * CORBEL_MEMORY_INSTALL makes pages present, each once: one that is present is never
+ * written by it again. A piece of 2 MiB all of which is present is mapped as such where the
+ * mapping is aligned. Waiting is killable.
+ *
+ * CORBEL_MEMORY_FAIL is for when missing pages will never come: whoever waits for one, or
+ * touches one from then on, gets SIGBUS (KVM: KVM_RUN answers EFAULT, system calls do too).
+ * Nobody is ever shown other contents in their place.
+ *
+ * mmap(2) takes MAP_SHARED only (EINVAL). Mappings are not inherited by fork(2), are not in
+ * core dumps, and cannot be punched by madvise(2). lseek(2) with SEEK_END tells the size.
+ *
+ * read(2): offsets (__u64, bytes) of missing pages in the order in which they were
+ * requested, each once; EAGAIN if there are none; 0 once the object has failed. poll(2):
+ * POLLIN while there are any, POLLHUP once it has failed. Several may read; each offset goes
+ * to one of them.
+ */
+#ifndef _UAPI_CORBEL_MEMORY_H
+#define _UAPI_CORBEL_MEMORY_H
+
+#include <corbel/corbel.h>
+
+#define CORBEL_MEMORY_NODE "/dev/corbel-ram" /* and its number */
+#define CORBEL_MEMORY_PAGE 4096U
+#define CORBEL_MEMORY_PIECE (2U << 20)
+#define CORBEL_MEMORY_MAX (1ULL << 40) /* bytes of one object */
+#define CORBEL_MEMORY_OBJECTS 1024 /* at a time */
+
+/* corbel_memory_create.flags */
+#define CORBEL_MEMORY_MISSING (1U << 0) /* all pages are missing at first */
+#define CORBEL_MEMORY_SMALL (1U << 1) /* 4 KiB pages only */
+
+/**
+ * struct corbel_memory_create - ioctl on /dev/corbel; answers a memory fd
+ * @size: sizeof(struct corbel_memory_create)
+ * @flags: CORBEL_MEMORY_*
+ * @bytes: in: how large, a multiple of CORBEL_MEMORY_PAGE
+ * @available: out, also with ENOMEM: bytes that this host could have given, as it estimates
+ *	without trying; a reserve of 1/64 of its memory is not counted
+ * @number: out: that of its node
+ * @pad: 0
+ *
+ * Errors: EINVAL: no multiple, or 0. E2BIG: more than CORBEL_MEMORY_MAX. ENOMEM: there is
+ * not as much, which is told before anything is reclaimed if the estimate says so, or the
+ * control group may not have as much. ENOSPC: there are CORBEL_MEMORY_OBJECTS. EINTR: the
+ * caller is being killed. EOPNOTSUPP: corbel_postcopy.ko is not loaded. Whatever fails,
+ * nothing stays allocated.
+ */
+struct corbel_memory_create {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u64 available;
+	__u32 number;
+	__u32 pad;
+};
+
+/* corbel_memory_info.state */
+#define CORBEL_MEMORY_LIVE 1
+#define CORBEL_MEMORY_FAILED 2
+
+/**
+ * struct corbel_memory_info - ioctl on a memory fd
+ * @size: sizeof(struct corbel_memory_info)
+ * @flags: 0
+ * @bytes: out: how large
+ * @present: out: bytes in pages that are present
+ * @in_pieces: out: bytes that were allocated in pieces of 2 MiB
+ * @requested: out: pages that were ever requested
+ * @waiting: out: of these, those that are still missing
+ * @installed: out: pages made present by CORBEL_MEMORY_INSTALL
+ * @duplicates: out: pages given to it that were present, or just being installed
+ * @waits: out: times that somebody began to wait for a page
+ * @piece_maps: out: mappings made of a whole piece of 2 MiB
+ * @number: out: that of its node
+ * @state: out: CORBEL_MEMORY_LIVE or CORBEL_MEMORY_FAILED
+ *
+ * Of an object in use these are counted one after another.
+ */
+struct corbel_memory_info {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u64 present;
+	__u64 in_pieces;
+	__u64 requested;
+	__u64 waiting;
+	__u64 installed;
+	__u64 duplicates;
+	__u64 waits;
+	__u64 piece_maps;
+	__u32 number;
+	__u32 state;
+};
+
+/* corbel_memory_install.flags */
+#define CORBEL_MEMORY_ZERO (1U << 0) /* the pages are zero; @source is 0 */
+
+/**
+ * struct corbel_memory_install - ioctl on a memory fd: missing pages come
+ * @size: sizeof(struct corbel_memory_install)
+ * @flags: CORBEL_MEMORY_ZERO or 0
+ * @offset: in: of the first, bytes, a multiple of CORBEL_MEMORY_PAGE
+ * @bytes: in: a multiple of CORBEL_MEMORY_PAGE, not 0
+ * @source: in: address of the contents
+ * @installed: out: pages made present
+ * @duplicates: out: pages that were so already, and were left alone
+ *
+ * Wakes whoever waits for them, page by page. Errors: EINVAL: no multiples, or not all within
+ * the object. EFAULT: @source cannot be read; the pages before that are present, and
+ * @installed and @duplicates say how many. EINTR: the same, the caller is being killed.
+ */
+struct corbel_memory_install {
+	__u32 size;
+	__u32 flags;
+	__u64 offset;
+	__u64 bytes;
+	__u64 source;
+	__u64 installed;
+	__u64 duplicates;
+};
+
+/**
+ * struct corbel_memory_fail - ioctl on a memory fd: what is missing will not come
+ * @size: sizeof(struct corbel_memory_fail)
+ * @flags: 0
+ *
+ * For good. Pages that are present stay as they are.
+ */
+struct corbel_memory_fail {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * struct corbel_memory_requeue - ioctl on a memory fd: tell all requests once more
+ * @size: sizeof(struct corbel_memory_requeue)
+ * @flags: 0
+ *
+ * For whoever takes over from one that read some and did not serve them: read(2) tells of
+ * every page that was requested and is still missing, in the order of their offsets.
+ */
+struct corbel_memory_requeue {
+	__u32 size;
+	__u32 flags;
+};
+
+/* ioctl of /dev/corbel */
+#define CORBEL_MEMORY_CREATE _IOWR(CORBEL_IOC_MAGIC, 0x60, struct corbel_memory_create)
+
+/* ioctls of a memory fd */
+#define CORBEL_MEMORY_INFO _IOWR(CORBEL_IOC_MAGIC, 0x61, struct corbel_memory_info)
+#define CORBEL_MEMORY_INSTALL _IOWR(CORBEL_IOC_MAGIC, 0x62, struct corbel_memory_install)
+#define CORBEL_MEMORY_FAIL _IOWR(CORBEL_IOC_MAGIC, 0x63, struct corbel_memory_fail)
+#define CORBEL_MEMORY_REQUEUE _IOWR(CORBEL_IOC_MAGIC, 0x64, struct corbel_memory_requeue)
+
+#endif /* _UAPI_CORBEL_MEMORY_H */

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An unmodified QEMU whose guest has a memory object for its memory.
+ */
+#include "memory_object.hh"
+#include "module.hh"
+#include "process.hh"
+#include "stock_guest.hh"
+#include "wait.hh"
+
+#include <poll.h>
+#include <sys/wait.h>
+#include <thread>
+
+using namespace corbel::selftest;
+
+namespace {
+
+constexpr uint64_t guest_bytes = 512 << 20;
+
+/* What QEMU is told of it. */
+std::string backend(const memory_object &memory)
+{
+	return fmt::format("-object memory-backend-file,id=ram,size=512M,share=on,align=2M,"
+			   "mem-path={} -machine q35,memory-backend=ram",
+			   memory.node());
+}
+
+/* Nothing that QEMU or KVM do allocates guest memory, and 2 MiB are mapped as such. */
+void run_on_present()
+{
+	ensure_corbel();
+	memory_object memory(guest_bytes, 0);
+	const std::string node = memory.node();
+	{
+		stock_guest guest(backend(memory));
+
+		guest.wait_round();
+		guest.wait_round();
+		guest.check_console();
+		const auto info = memory.info();
+		CHECK_EQ(info.waits, 0u, "nobody waited");
+		CHECK(info.piece_maps > 16, "{} mappings of 2 MiB", info.piece_maps);
+		comment("{} mappings of 2 MiB for a stock guest, {} MiB in such pieces",
+			info.piece_maps, info.in_pieces >> 20);
+		memory.close();
+		CHECK(file_exists(node), "{} is gone under the guest", node);
+		CHECK(module_references("corbel_postcopy") > 0, "the module could be unloaded");
+		guest.wait_round();
+	}
+	wait_until("the object is gone", [&] { return !file_exists(node); });
+}
+
+/* Installs zeros wherever the guest looks: it boots, 64 KiB at a time. */
+class zero_server {
+public:
+	explicit zero_server(const memory_object &memory) : memory(memory) {}
+	~zero_server()
+	{
+		thread.request_stop();
+		thread.join();
+	}
+
+private:
+	void serve(const std::stop_token &stop)
+	{
+		pollfd requests{memory.fd(), POLLIN, 0};
+
+		while (!stop.stop_requested())
+			if (poll(&requests, 1, 100) > 0)
+				for (uint64_t page : memory.take_requests())
+					memory.install_zeros(page / 16 * 16, 16);
+	}
+
+	const memory_object &memory;
+	std::jthread thread{[this](const std::stop_token &stop) { serve(stop); }};
+};
+
+void boot_from_nothing()
+{
+	ensure_corbel();
+	memory_object memory(guest_bytes);
+	zero_server server(memory);
+	stock_guest guest(backend(memory));
+
+	guest.wait_round();
+	guest.check_console();
+	const auto info = memory.info();
+	CHECK(info.requested > 1000, "{} pages were asked for", info.requested);
+	CHECK(info.present < info.bytes, "all came");
+	comment("{} of {} pages for a stock guest's boot, {} asked for, {} waits", info.installed,
+		memory.pages(), info.requested, info.waits);
+}
+
+/* Nobody serves it: QEMU waits for its guest's first page, and can be killed. */
+void kill_qemu_that_waits()
+{
+	ensure_corbel();
+	memory_object memory(guest_bytes);
+	const std::string node = memory.node();
+	child_process qemu([&](child_process &) {
+		const std::string arguments = backend(memory);
+
+		execl("/bin/sh", "sh", "-c",
+		      ("exec qemu-system-x86_64 -accel kvm -nodefaults -display none -m 512 " +
+		       arguments)
+			      .c_str(),
+		      nullptr);
+	});
+
+	wait_until("it waits", [&] { return memory.info().waits > 0; });
+	qemu.kill(SIGKILL);
+	const int status = qemu.reap();
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "it ended with {:#x}", status);
+	memory.close();
+	wait_until("the object is gone", [&] { return !file_exists(node); });
+}
+
+constexpr test_case cases[] = {
+	{"a stock guest runs on it", run_on_present},
+	{"a stock guest boots with all of it missing at first", boot_from_nothing},
+	{"QEMU that waits can be killed", kill_qemu_that_waits},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	return run_cases(argc, argv, cases);
+}
