@@ -25,6 +25,11 @@
  * written by it again. A piece of 2 MiB all of which is present is mapped as such where the
  * mapping is aligned. Waiting is killable.
  *
+ * CORBEL_MEMORY_TRACK has it known which pages are written, by whatever way; CORBEL_MEMORY_DIRTY
+ * tells them. CORBEL_MEMORY_SEAL ends all writing: whoever writes waits, killable, until the
+ * seal is taken off, so that what runs on this memory does not go on. While tracked or sealed,
+ * it is mapped in pages of 4 KiB; CORBEL_MEMORY_JOIN maps whole pieces again.
+ *
  * CORBEL_MEMORY_FAIL is for when missing pages will never come: whoever waits for one, or
  * touches one from then on, gets SIGBUS (KVM: KVM_RUN answers EFAULT, system calls do too).
  * Nobody is ever shown other contents in their place.
@@ -96,6 +101,10 @@ struct corbel_memory_create {
  * @piece_maps: out: mappings made of a whole piece of 2 MiB
  * @number: out: that of its node
  * @state: out: CORBEL_MEMORY_LIVE or CORBEL_MEMORY_FAILED
+ * @tracked: out: 1 while it is tracked
+ * @sealed: out: 1 while it is sealed
+ * @held: out: times that somebody began to wait for the seal to be taken off
+ * @tables: out: page tables made by CORBEL_MEMORY_PREPARE
  *
  * Of an object in use these are counted one after another.
  */
@@ -113,6 +122,10 @@ struct corbel_memory_info {
 	__u64 piece_maps;
 	__u32 number;
 	__u32 state;
+	__u32 tracked;
+	__u32 sealed;
+	__u64 held;
+	__u64 tables;
 };
 
 /* corbel_memory_install.flags */
@@ -167,6 +180,91 @@ struct corbel_memory_requeue {
 	__u32 flags;
 };
 
+/* corbel_memory_track.flags */
+#define CORBEL_MEMORY_TRACK_OFF (1U << 0)
+
+/**
+ * struct corbel_memory_track - ioctl on a memory fd: know which pages are written
+ * @size: sizeof(struct corbel_memory_track)
+ * @flags: 0 or CORBEL_MEMORY_TRACK_OFF
+ *
+ * At first all present pages count as written. Errors: EALREADY: it is as asked. ENOMEM.
+ */
+struct corbel_memory_track {
+	__u32 size;
+	__u32 flags;
+};
+
+/* corbel_memory_dirty.flags */
+#define CORBEL_MEMORY_DIRTY_KEEP (1U << 0) /* tell, and leave them as they are */
+
+/**
+ * struct corbel_memory_dirty - ioctl on a memory fd: which pages were written
+ * @size: sizeof(struct corbel_memory_dirty)
+ * @flags: CORBEL_MEMORY_DIRTY_KEEP or 0
+ * @bitmap: in: address of a bit for each page of the object, in __u64s; or 0
+ * @pages: out: how many
+ *
+ * Since tracking began or they were last told (without KEEP). A write that is under way is
+ * told now, or the next time; in a sealed object there is none. What is told is not told again,
+ * also if it could not be written to @bitmap (EFAULT): then it counts as written again. Errors:
+ * EINVAL: it is not tracked. ENOMEM.
+ */
+struct corbel_memory_dirty {
+	__u32 size;
+	__u32 flags;
+	__u64 bitmap;
+	__u64 pages;
+};
+
+/* corbel_memory_seal.flags */
+#define CORBEL_MEMORY_UNSEAL (1U << 0)
+
+/**
+ * struct corbel_memory_seal - ioctl on a memory fd: nobody writes to it any more
+ * @size: sizeof(struct corbel_memory_seal)
+ * @flags: 0 or CORBEL_MEMORY_UNSEAL
+ *
+ * On return no page table anywhere lets anybody write, KVM's included. Writes by devices into
+ * pages that were pinned before are not held up: stop the guest before, so that its I/O is done.
+ * Errors: EALREADY: it is as asked. EBUSY: pages are missing; UNSEAL: a pager serves it.
+ */
+struct corbel_memory_seal {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * struct corbel_memory_prepare - ioctl on a memory fd: make the page tables of all mappings
+ * @size: sizeof(struct corbel_memory_prepare)
+ * @flags: 0
+ * @tables: out: page tables that now exist for its mappings
+ *
+ * A fault then allocates no page table. For pages of 4 KiB: what is mapped 2 MiB at a time
+ * stays so, what is not mapped will be in small pages until CORBEL_MEMORY_JOIN. Errors: ENOMEM;
+ * EINTR: the caller is being killed.
+ */
+struct corbel_memory_prepare {
+	__u32 size;
+	__u32 flags;
+	__u64 tables;
+};
+
+/**
+ * struct corbel_memory_join - ioctl on a memory fd: map whole pieces where they are complete
+ * @size: sizeof(struct corbel_memory_join)
+ * @flags: 0
+ * @pieces: out: of 2 MiB that are mapped as a whole from the next touch on
+ *
+ * For after a transfer, or after tracking. What is pinned stays valid. Errors: EBUSY: it is
+ * tracked or sealed. ENOMEM; EINTR.
+ */
+struct corbel_memory_join {
+	__u32 size;
+	__u32 flags;
+	__u64 pieces;
+};
+
 /* ioctl of /dev/corbel */
 #define CORBEL_MEMORY_CREATE _IOWR(CORBEL_IOC_MAGIC, 0x60, struct corbel_memory_create)
 
@@ -175,5 +273,10 @@ struct corbel_memory_requeue {
 #define CORBEL_MEMORY_INSTALL _IOWR(CORBEL_IOC_MAGIC, 0x62, struct corbel_memory_install)
 #define CORBEL_MEMORY_FAIL _IOWR(CORBEL_IOC_MAGIC, 0x63, struct corbel_memory_fail)
 #define CORBEL_MEMORY_REQUEUE _IOWR(CORBEL_IOC_MAGIC, 0x64, struct corbel_memory_requeue)
+#define CORBEL_MEMORY_TRACK _IOWR(CORBEL_IOC_MAGIC, 0x65, struct corbel_memory_track)
+#define CORBEL_MEMORY_DIRTY _IOWR(CORBEL_IOC_MAGIC, 0x66, struct corbel_memory_dirty)
+#define CORBEL_MEMORY_SEAL _IOWR(CORBEL_IOC_MAGIC, 0x67, struct corbel_memory_seal)
+#define CORBEL_MEMORY_PREPARE _IOWR(CORBEL_IOC_MAGIC, 0x68, struct corbel_memory_prepare)
+#define CORBEL_MEMORY_JOIN _IOWR(CORBEL_IOC_MAGIC, 0x69, struct corbel_memory_join)
 
 #endif /* _UAPI_CORBEL_MEMORY_H */
