@@ -32,6 +32,8 @@ u64 corbel_store_pieces(const struct corbel_store *store); /* of 2 MiB */
 int corbel_store_fill(struct corbel_store *store, u32 page, u64 user);
 /* Zeros. Task. 0. */
 int corbel_store_clear(struct corbel_store *store, u32 page);
+/* Where its 4096 bytes are. Any context. */
+void *corbel_store_address(struct corbel_store *store, u32 page);
 /* Zeroed, of any size, for what is kept of each page. Task. corbel_free_pages() frees it. */
 void *corbel_store_table(size_t bytes);
 
@@ -62,6 +64,7 @@ struct corbel_node;
 int corbel_node_new(struct corbel_region *region, struct corbel_store *store, u64 pages,
 		    struct corbel_node **node);
 u32 corbel_node_number(const struct corbel_node *node);
+void corbel_node_get(struct corbel_node *node);
 void corbel_node_put(struct corbel_node *node);
 /* A descriptor that has the caller's reference; on failure that is still the caller's. */
 int corbel_node_descriptor(struct corbel_node *node);
@@ -76,7 +79,7 @@ void corbel_nodes_stop(void);
 #define CORBEL_PAGE_MISSING 1
 #define CORBEL_PAGE_FAILED 2
 
-/* What becomes of who touches @page; with @request it is asked for. Any context but NMI. */
+/* What becomes of who touches @page; with @request it is asked for. Task. */
 int corbel_region_look(struct corbel_region *region, u32 page, bool request);
 /* All 512 from @first on. Any context but NMI. */
 bool corbel_region_has_piece(struct corbel_region *region, u32 first);
@@ -84,6 +87,13 @@ bool corbel_region_has_piece(struct corbel_region *region, u32 first);
 long corbel_region_ioctl(struct corbel_region *region, u32 number, u32 command, u64 argument);
 s64 corbel_region_read(struct corbel_region *region, u64 user, u64 bytes);
 u32 corbel_region_poll(struct corbel_region *region);
+/* The pages written since last collected, into @bitmap (zeroed by the caller); how many, -EINVAL: not tracked. Task. */
+s64 corbel_region_collect(struct corbel_region *region, u64 *bitmap);
+/* They count as written again. Task. */
+void corbel_region_rewrite(struct corbel_region *region, const u64 *bitmap);
+/* Keep it sealed: -EBUSY if it is not. UNSEAL answers EBUSY until released as often. Task. */
+int corbel_region_hold_seal(struct corbel_region *region);
+void corbel_region_release_seal(struct corbel_region *region);
 /* No descriptor and no mapping is left. Task. */
 void corbel_region_destroy(struct corbel_region *region);
 

@@ -81,6 +81,13 @@ static int corbel_node_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+void corbel_node_get(struct corbel_node *node)
+{
+	mutex_lock(&corbel_nodes_lock);
+	node->references++;
+	mutex_unlock(&corbel_nodes_lock);
+}
+
 void corbel_node_put(struct corbel_node *node)
 {
 	bool last;

@@ -73,6 +73,20 @@ public:
 		return true;
 	}
 
+	/* Bits of those from @first, a multiple of 64, on. False: none is. */
+	[[nodiscard]] bool copy_present(std::uint32_t first, std::uint64_t *to,
+					std::uint32_t words) const
+	{
+		std::uint64_t any = 0;
+
+		for (std::uint32_t i = 0; i < words; i++) {
+			to[i] = rt::atomic_load(&tables_.present[first / 64 + i],
+						rt::Order::acquire);
+			any |= to[i];
+		}
+		return any;
+	}
+
 	/* What becomes of who touches @page now. */
 	[[nodiscard]] Page look(std::uint32_t page) const
 	{

@@ -4,12 +4,12 @@
  */
 #include "../core/arguments.hh"
 #include "../core/feature.h"
-#include "../rt/lock.hh"
 #include "../rt/memory.hh"
-#include "memory.h"
-#include "page_states.hh"
+#include "fetcher.hh"
+#include "region.hh"
 
 #include <corbel/memory.h>
+#include <corbel/pager.h>
 
 namespace corbel::postcopy {
 namespace {
@@ -22,39 +22,13 @@ using core::write_arguments;
 constexpr u64 page_size = CORBEL_MEMORY_PAGE;
 constexpr u32 piece_pages = CORBEL_MEMORY_PIECE / CORBEL_MEMORY_PAGE;
 
-using States = PageStates<rt::SpinLock>;
-
-class Region {
-public:
-	Region(const PageTables &tables, corbel_store *store, u32 pages)
-		: states(lock_, tables, pages), store(store), tables_(tables)
-	{
-		lock_.init();
-	}
-	~Region()
-	{
-		corbel_free_pages(tables_.present);
-		corbel_free_pages(tables_.claimed);
-		corbel_free_pages(tables_.requested);
-		corbel_free_pages(tables_.queue);
-	}
-	Region(const Region &) = delete;
-	Region &operator=(const Region &) = delete;
-
-private:
-	rt::SpinLock lock_;
-
-public:
-	States states;
-	corbel_store *const store; /* the node's */
-	rt::Atomic<u64> installed{}, duplicates{};
-
-	static Region *from(corbel_region *region) { return reinterpret_cast<Region *>(region); }
-	corbel_region *handle() { return reinterpret_cast<corbel_region *>(this); }
-
-private:
-	PageTables tables_;
-};
+void free_tables(const PageTables &tables)
+{
+	corbel_free_pages(tables.present);
+	corbel_free_pages(tables.claimed);
+	corbel_free_pages(tables.requested);
+	corbel_free_pages(tables.queue);
+}
 
 Result<PageTables> make_tables(u32 pages)
 {
@@ -68,10 +42,7 @@ Result<PageTables> make_tables(u32 pages)
 
 	if (tables.present && tables.claimed && tables.requested && tables.queue)
 		return tables;
-	corbel_free_pages(tables.present);
-	corbel_free_pages(tables.claimed);
-	corbel_free_pages(tables.requested);
-	corbel_free_pages(tables.queue);
+	free_tables(tables);
 	return Error::no_memory;
 }
 
@@ -89,15 +60,20 @@ Result<corbel_node *> make_node(u32 pages, u32 flags)
 		return tables.error();
 	}
 	void *memory = corbel_alloc(sizeof(Region), true);
-	Region *region = memory ? ::new (memory) Region(tables.value(), store, pages) : nullptr;
+	Region *region =
+		memory ? ::new (memory) Region(tables.value(), store, pages, flags) : nullptr;
 	if (region && !(flags & CORBEL_MEMORY_MISSING))
 		region->states.all_present();
 	const int error =
 		region ? corbel_node_new(region->handle(), store, pages, &node) : -12 /* ENOMEM */;
-	if (!error)
+	if (!error) {
+		region->node = node;
 		return node;
+	}
 	if (region)
 		corbel_region_destroy(region->handle());
+	else
+		free_tables(tables.value());
 	corbel_store_free(store);
 	return rt::from_errno(error);
 }
@@ -134,6 +110,24 @@ Result<long> create(u64 user)
 	}
 	return fd;
 }
+
+long device_request(u32, u64 user)
+{
+	const Result<long> done = create(user);
+
+	return done ? done.value() : done.to_errno();
+}
+
+constinit corbel_feature feature{
+	.slot = CORBEL_SLOT_MEMORY,
+	.module = nullptr,
+	.request = device_request,
+	.create = nullptr,
+	.open = nullptr,
+	.vcpus_changed = nullptr,
+	.ended = nullptr,
+	.destroy = nullptr,
+};
 
 Result<long> info(Region *region, u32 number, u64 user)
 {
@@ -173,9 +167,7 @@ Result<bool> install_page(Region *region, u32 page, u64 source, bool zero)
 		states.given_up(page);
 		return rt::from_errno(error);
 	}
-	states.filled(page);
-	region->installed.fetch_add(1, rt::Order::relaxed);
-	corbel_store_wake(region->store, page);
+	region->publish(page);
 	return true;
 }
 
@@ -191,6 +183,8 @@ Result<long> install(Region *region, u64 user)
 	    request.bytes > size || request.offset > size - request.bytes ||
 	    (zero && request.source))
 		return Error::invalid;
+	if (region->has_fetcher())
+		return Error::busy;
 	request.installed = 0;
 	request.duplicates = 0;
 	for (u32 i = 0; i < request.bytes / page_size && done; i++) {
@@ -240,6 +234,10 @@ Result<long> request_of(Region *region, u32 number, u32 command, u64 user)
 		return fail(region, user);
 	case CORBEL_MEMORY_REQUEUE:
 		return requeue(region, user);
+	case CORBEL_MEMORY_SEAL: /* INTERIM */
+		return 0L;
+	case CORBEL_PAGER_NEW:
+		return make_pager(*region, feature.module, user);
 	default:
 		return Error::no_such_ioctl;
 	}
@@ -251,6 +249,8 @@ Result<s64> read_requests(Region *region, u64 user, u64 bytes)
 
 	if (bytes < sizeof(u64))
 		return Error::invalid;
+	if (region->has_fetcher())
+		return Error::busy;
 	while (bytes - static_cast<u64>(done) >= sizeof(u64)) {
 		const auto page = region->states.take_request();
 
@@ -269,25 +269,38 @@ Result<s64> read_requests(Region *region, u64 user, u64 bytes)
 	return done;
 }
 
-long device_request(u32, u64 user)
-{
-	const Result<long> done = create(user);
+} /* namespace */
 
-	return done ? done.value() : done.to_errno();
+void Region::set_fetcher(Fetcher *fetcher)
+{
+	const u64 flags = pager_lock_.lock();
+
+	rt::atomic_store(&fetcher_, fetcher, rt::Order::relaxed);
+	pager_lock_.unlock(flags);
 }
 
-constinit corbel_feature feature{
-	.slot = CORBEL_SLOT_MEMORY,
-	.module = nullptr,
-	.request = device_request,
-	.create = nullptr,
-	.open = nullptr,
-	.vcpus_changed = nullptr,
-	.ended = nullptr,
-	.destroy = nullptr,
-};
+void Region::clear_fetcher()
+{
+	set_fetcher(nullptr);
+	while (rt::atomic_load(&telling_, rt::Order::acquire))
+		corbel_pause();
+}
 
-} /* namespace */
+void Region::tell_requests()
+{
+	u64 flags = pager_lock_.lock();
+	Fetcher *fetcher = fetcher_;
+
+	telling_ += fetcher != nullptr;
+	pager_lock_.unlock(flags);
+	if (!fetcher)
+		return corbel_store_tell_readers(store);
+	fetcher->send_requests();
+	flags = pager_lock_.lock();
+	rt::atomic_store(&telling_, telling_ - 1, rt::Order::release);
+	pager_lock_.unlock(flags);
+}
+
 } /* namespace corbel::postcopy */
 
 using namespace corbel;
@@ -303,7 +316,7 @@ int corbel_region_look(struct corbel_region *handle, u32 page, bool request)
 	if (state == States::Page::failed)
 		return CORBEL_PAGE_FAILED;
 	if (request && region->states.request(page))
-		corbel_store_tell_readers(region->store);
+		region->tell_requests();
 	return CORBEL_PAGE_MISSING;
 }
 
@@ -341,6 +354,12 @@ void corbel_region_destroy(struct corbel_region *handle)
 	region->~Region();
 	corbel_free(region);
 }
+
+/* INTERIM */
+s64 corbel_region_collect(struct corbel_region *, u64 *) { return -22; }
+void corbel_region_rewrite(struct corbel_region *, const u64 *) {}
+int corbel_region_hold_seal(struct corbel_region *) { return 0; }
+void corbel_region_release_seal(struct corbel_region *) {}
 
 int corbel_postcopy_start(struct module *module)
 {

@@ -133,6 +133,11 @@ struct page *corbel_store_page(const struct corbel_store *store, u64 page)
 	return piece->whole ? piece->whole + page : piece->single[page];
 }
 
+void *corbel_store_address(struct corbel_store *store, u32 page)
+{
+	return page_address(corbel_store_page(store, page));
+}
+
 int corbel_store_fill(struct corbel_store *store, u32 page, u64 user)
 {
 	void *to = kmap_local_page(corbel_store_page(store, page));

@@ -188,6 +188,12 @@ void corbel_reschedule(void)
 }
 CORBEL_EXPORT(corbel_reschedule);
 
+void corbel_pause(void)
+{
+	schedule_timeout_idle(1);
+}
+CORBEL_EXPORT(corbel_pause);
+
 void corbel_rcu_read_lock(void)
 {
 	rcu_read_lock();
@@ -250,7 +256,8 @@ CORBEL_EXPORT(corbel_work_queue);
 
 void corbel_work_cancel(struct corbel_work *work)
 {
-	cancel_work_sync(&work->work);
+	if (work)
+		cancel_work_sync(&work->work);
 }
 CORBEL_EXPORT(corbel_work_cancel);
 

@@ -84,6 +84,8 @@ void corbel_spin_unlock_inner(struct corbel_spinlock *lock);
 
 /* Task, no spinlock held: in a long loop, let others run. */
 void corbel_reschedule(void);
+/* Task: sleeps for a moment, between two looks at what will soon be so. */
+void corbel_pause(void);
 
 /* ---- RCU --------------------------------------------------- */
 
@@ -106,7 +108,7 @@ struct corbel_work;
 struct corbel_work *corbel_work_new(void (*function)(void *), void *argument);
 /* Atomic. Queued twice before it runs, it runs once. */
 void corbel_work_queue(struct corbel_work *work);
-/* Task: not queued and not running any more, unless queued again. */
+/* Task: not queued and not running any more, unless queued again. NULL is fine, also below. */
 void corbel_work_cancel(struct corbel_work *work);
 void corbel_work_free(struct corbel_work *work);
 
