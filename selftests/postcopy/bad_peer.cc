@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Pagers against a network that damages what it carries, and against another end that says
+ * whatever it likes. Neither may put a page where it does not belong, nor harm the kernel.
+ */
+#include "module.hh"
+#include "transfer.hh"
+#include "wait.hh"
+
+#include "postcopy/wire.hh"
+
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <poll.h>
+#include <random>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+using namespace corbel::selftest;
+namespace wire = corbel::postcopy::wire;
+
+namespace {
+
+constexpr uint64_t seed = 0xbadbad;
+
+uint32_t hash(const void *at, size_t bytes)
+{
+	return static_cast<uint32_t>(XXH64(at, bytes, 0));
+}
+
+bool read_all(int fd, void *to, size_t bytes)
+{
+	return recv(fd, to, bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
+}
+
+bool write_all(int fd, const void *from, size_t bytes)
+{
+	return send(fd, from, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
+}
+
+struct frame {
+	wire::Head head{};
+	std::vector<char> payload;
+
+	void seal() { head = wire::seal(head, hash); }
+	bool receive(int fd)
+	{
+		if (!read_all(fd, &head, sizeof(head)))
+			return false;
+		payload.resize(head.length);
+		return payload.empty() || read_all(fd, payload.data(), payload.size());
+	}
+	bool send(int fd) const
+	{
+		return write_all(fd, &head, sizeof(head)) &&
+		       (payload.empty() || write_all(fd, payload.data(), payload.size()));
+	}
+};
+
+/* Carries frames both ways between two ends; `alter` sees those of the serving one. */
+class relay {
+public:
+	using hook = std::function<void(frame &)>;
+
+	explicit relay(hook alter)
+		: alter(std::move(alter)),
+		  there([this] { carry(fetch.second.get(), serve.second.get(), false); }),
+		  back([this] { carry(serve.second.get(), fetch.second.get(), true); })
+	{}
+	~relay()
+	{
+		for (const tcp_pair *pair : {&fetch, &serve})
+			shutdown(pair->second.get(), SHUT_RDWR);
+		there.join();
+		back.join();
+	}
+
+	const tcp_pair fetch, serve;
+
+private:
+	void carry(int from, int to, bool altered)
+	{
+		frame one;
+
+		while (one.receive(from)) {
+			if (altered)
+				alter(one);
+			if (!one.send(to))
+				break;
+		}
+		shutdown(to, SHUT_RDWR);
+	}
+
+	const hook alter;
+	std::thread there, back;
+};
+
+struct relayed {
+	relayed(const memory_object &source, const memory_object &target, const relay &demand,
+		const relay &push)
+	{
+		corbel_pager_new request = {.flags = CORBEL_PAGER_PLAIN};
+
+		request.role = CORBEL_PAGER_FETCH;
+		request.demand = demand.fetch.first.get();
+		request.push = push.fetch.first.get();
+		fetch = pager(request, target);
+		request.role = CORBEL_PAGER_SERVE;
+		request.demand = demand.serve.first.get();
+		request.push = push.serve.first.get();
+		serve = pager(request, source);
+	}
+
+	pager serve, fetch;
+};
+
+/* One byte of every 50th page changes on the way. */
+void damage_contents()
+{
+	ensure_corbel();
+	const uint64_t pages = amount(1024, 16384);
+	memory_object source(pages * page_bytes, 0), target(pages * page_bytes);
+	fill_pattern(source, seed);
+	seal(source);
+	std::atomic<unsigned> carried{0}, damaged{0};
+	const auto damage = [&](frame &one) {
+		if (one.payload.size() == page_bytes && ++carried % 50 == 0) {
+			one.payload[carried % page_bytes] ^= 1;
+			damaged++;
+		}
+	};
+	const relay demand(damage), push(damage);
+	relayed moved(source, target, demand, push);
+
+	moved.serve.go();
+	wait_until("it is done",
+		   [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
+	const auto info = moved.fetch.info();
+	CHECK_EQ(info.state, static_cast<unsigned>(CORBEL_PAGER_DONE), "error {}", info.error);
+	CHECK(damaged > 0, "nothing was damaged");
+	CHECK_EQ(info.again, damaged.load(), "pages asked for again");
+	CHECK_EQ(count_wrong(target, seed), 0u, "pages that are wrong");
+	CHECK_EQ(target.info().installed, pages, "installed");
+	comment("{} of {} pages damaged on the way, {} asked for again", damaged.load(), carried.load(),
+		info.again);
+}
+
+/* A bit of a head changes: nobody knows where the next one begins, so the connection ends. */
+void damage_heads()
+{
+	ensure_corbel();
+	memory_object source(256 * page_bytes, 0), target(256 * page_bytes);
+	fill_pattern(source, seed);
+	seal(source);
+	for (unsigned bit = 0; bit < 20; bit++) {
+		std::atomic<unsigned> carried{0};
+		const relay demand([](frame &) {}), push([&](frame &one) {
+			if (++carried == 9)
+				reinterpret_cast<char *>(&one.head)[bit % 24] ^= 1 << bit % 8;
+		});
+		relayed moved(source, target, demand, push);
+
+		moved.serve.go();
+		wait_until("it ends", [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
+		const auto info = moved.fetch.info();
+		if (info.state == CORBEL_PAGER_DONE) {
+			CHECK(target.info().present == target.info().bytes, "done too early");
+			break;
+		}
+		CHECK_EQ(info.state, static_cast<unsigned>(CORBEL_PAGER_LOST), "state");
+		CHECK_EQ(info.error, static_cast<unsigned>(EBADMSG), "error");
+		wait_until("the other end is told",
+			   [&] { return moved.serve.info().state == CORBEL_PAGER_LOST; });
+	}
+	transfer moved(source, target);
+	moved.go();
+	moved.finish();
+	CHECK_EQ(count_wrong(target, seed), 0u, "pages that are wrong");
+}
+
+/* ---- an end that says whatever it likes ------------------------------------------------ */
+
+frame hello(wire::Role role, wire::Stream stream, uint64_t pages)
+{
+	wire::Hello hello{};
+	frame made;
+
+	hello.pages = pages;
+	hello.role = role;
+	hello.stream = stream;
+	hello.window = role == wire::Role::fetch ? 64 : 0;
+	made.head.kind = wire::Kind::hello;
+	made.head.length = sizeof(hello);
+	made.payload.assign(reinterpret_cast<char *>(&hello), reinterpret_cast<char *>(&hello + 1));
+	made.seal();
+	return made;
+}
+
+/* Mostly well formed, so that it gets far. */
+frame any_frame(std::mt19937_64 &random, uint64_t pages)
+{
+	frame made;
+	wire::Head &head = made.head;
+
+	head.kind = static_cast<wire::Kind>(1 + random() % 12);
+	head.flags = random() % 3 ? 0 : static_cast<uint16_t>(1 << random() % 6);
+	head.page = random() % 16 ? random() % pages : random();
+	head.count = random() % 4 ? 1 : static_cast<uint32_t>(random() % (2 * pages));
+	switch (head.kind) {
+	case wire::Kind::page:
+		head.length = random() % 2 ? wire::page_bytes
+					   : static_cast<uint32_t>(1 + random() % wire::page_bytes);
+		break;
+	case wire::Kind::have:
+	case wire::Kind::missing:
+		head.page &= ~uint64_t{63};
+		head.length = static_cast<uint32_t>(8 * (1 + random() % 4));
+		break;
+	case wire::Kind::hello:
+		head.length = sizeof(wire::Hello);
+		break;
+	default:
+		break;
+	}
+	if (random() % 32 == 0)
+		head.length = static_cast<uint32_t>(random() % 9000);
+	made.payload.resize(head.length);
+	for (char &byte : made.payload)
+		byte = static_cast<char>(random());
+	if (head.kind == wire::Kind::page && random() % 2)
+		head.contents = hash(made.payload.data(), made.payload.size());
+	made.seal();
+	if (random() % 64 == 0)
+		reinterpret_cast<char *>(&head)[random() % sizeof(head)] ^= 1;
+	return made;
+}
+
+void talk(int fd, uint64_t pages, uint64_t which)
+{
+	std::mt19937_64 random(which);
+
+	for (unsigned i = 0; i < 60; i++)
+		if (!any_frame(random, pages).send(fd))
+			return;
+}
+
+/* What it hears is of no interest, but somebody must take it. */
+void listen_to(int fd)
+{
+	char bytes[4096];
+
+	while (recv(fd, bytes, sizeof(bytes), 0) > 0)
+		;
+}
+
+/* A pager of `role` on `memory`, and such an end on both of its streams. */
+corbel_pager_info face(const memory_object &memory, wire::Role role, uint64_t which)
+{
+	const tcp_pair demand, push;
+	const wire::Role other = role == wire::Role::fetch ? wire::Role::serve : wire::Role::fetch;
+	corbel_pager_new request = {.flags = CORBEL_PAGER_PLAIN, .role = static_cast<__u32>(role)};
+
+	request.demand = demand.first.get();
+	request.push = push.first.get();
+	pager mine(request, memory);
+	std::vector<std::thread> threads;
+	threads.emplace_back(listen_to, demand.second.get());
+	threads.emplace_back(listen_to, push.second.get());
+	CHECK(hello(other, wire::Stream::push, memory.pages()).send(push.second.get()) &&
+		      hello(other, wire::Stream::demand, memory.pages()).send(demand.second.get()),
+	      "sending a hello: {}", error_name(errno));
+	if (role == wire::Role::serve) {
+		/* GO waits for what the other end has. */
+		frame have;
+		have.head.kind = wire::Kind::have;
+		have.head.flags = wire::last;
+		have.seal();
+		CHECK(have.send(push.second.get()), "sending what is there: {}", error_name(errno));
+		mine.go();
+	}
+	talk(push.second.get(), memory.pages(), 2 * which);
+	talk(demand.second.get(), memory.pages(), 2 * which + 1);
+	shutdown(push.second.get(), SHUT_WR);
+	shutdown(demand.second.get(), SHUT_WR);
+	wait_until("the pager ends", [&] { return mine.info().state != CORBEL_PAGER_RUNNING; });
+	const auto info = mine.info();
+	mine.close();
+	for (std::thread &thread : threads)
+		thread.join();
+	return info;
+}
+
+void face_any_server()
+{
+	ensure_corbel();
+	constexpr uint64_t pages = 1000;
+	unsigned states[8] = {};
+
+	for (uint64_t i = 0; i < amount(100, 5000); i++) {
+		memory_object target(pages * page_bytes);
+		const auto info = face(target, wire::Role::fetch, i);
+		const auto memory = target.info();
+
+		states[info.state % 8]++;
+		CHECK(info.state != CORBEL_PAGER_DONE || memory.present == memory.bytes,
+		      "session {}: done with {} bytes present", i, memory.present);
+		CHECK_EQ(memory.installed, info.by_demand + info.by_push + info.adopted,
+			 "session {}: pages installed and counted", i);
+		/* What it left behind serves a good end. */
+		if (i % 20 == 0) {
+			memory_object source(pages * page_bytes, 0);
+			fill_pattern(source, seed);
+			seal(source);
+			transfer moved(source, target);
+			moved.go();
+			moved.finish();
+			CHECK_EQ(target.info().present, pages * page_bytes, "present");
+		}
+	}
+	comment("fetching: {} lost, {} failed, {} done", states[CORBEL_PAGER_LOST],
+		states[CORBEL_PAGER_FAILED], states[CORBEL_PAGER_DONE]);
+	CHECK(states[CORBEL_PAGER_FAILED] > 0, "no session broke the protocol");
+}
+
+void face_any_fetcher()
+{
+	ensure_corbel();
+	constexpr uint64_t pages = 1000;
+	memory_object source(pages * page_bytes, 0);
+	unsigned states[8] = {};
+
+	fill_pattern(source, seed);
+	seal(source);
+	for (uint64_t i = 0; i < amount(100, 5000); i++) {
+		states[face(source, wire::Role::serve, i).state % 8]++;
+	}
+	CHECK_EQ(count_wrong(source, seed), 0u, "pages that changed");
+	comment("serving: {} lost, {} failed, {} done", states[CORBEL_PAGER_LOST],
+		states[CORBEL_PAGER_FAILED], states[CORBEL_PAGER_DONE]);
+	memory_object target(pages * page_bytes);
+	transfer moved(source, target);
+	moved.go();
+	moved.finish();
+	CHECK_EQ(count_wrong(target, seed), 0u, "pages that are wrong");
+}
+
+/* The other end is of another transfer, of another size, or of the same role. */
+void refuse_wrong_ends()
+{
+	ensure_corbel();
+	memory_object source(64 * page_bytes, 0), target(64 * page_bytes), larger(65 * page_bytes);
+	const auto meet = [&](const memory_object &one, unsigned role_of_one,
+			      const memory_object &other, unsigned role_of_other,
+			      unsigned char session) {
+		const tcp_pair demand, push;
+		corbel_pager_new request = {.flags = CORBEL_PAGER_PLAIN, .role = role_of_one};
+
+		request.demand = demand.first.get();
+		request.push = push.first.get();
+		const pager first(request, one);
+		request.role = role_of_other;
+		request.demand = demand.second.get();
+		request.push = push.second.get();
+		request.session[3] ^= session;
+		const pager second(request, other);
+		wait_until("one of them refuses", [&] {
+			return first.info().state == CORBEL_PAGER_FAILED ||
+			       second.info().state == CORBEL_PAGER_FAILED;
+		});
+		wait_until("both end", [&] {
+			return first.info().state != CORBEL_PAGER_RUNNING &&
+			       second.info().state != CORBEL_PAGER_RUNNING;
+		});
+	};
+
+	seal(source);
+	meet(target, CORBEL_PAGER_FETCH, source, CORBEL_PAGER_SERVE, 1);
+	meet(larger, CORBEL_PAGER_FETCH, source, CORBEL_PAGER_SERVE, 0);
+	meet(target, CORBEL_PAGER_FETCH, larger, CORBEL_PAGER_FETCH, 0);
+	CHECK_EQ(target.info().present, 0u, "present");
+}
+
+constexpr test_case cases[] = {
+	{"damaged pages are asked for again", damage_contents},
+	{"damaged heads end the connection", damage_heads},
+	{"any server", face_any_server},
+	{"any fetching end", face_any_fetcher},
+	{"ends that do not belong together", refuse_wrong_ends},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	return run_cases(argc, argv, cases);
+}
