@@ -150,26 +150,31 @@ bool Server::flush(corbel_link *link, Outlet &out)
 	return sent;
 }
 
-/* Pages that were taken from the plan; at most `batch`. */
+/*
+ * How many pages may be sent at once, at least one. Only then are they taken from the plan: what
+ * is taken cannot be demanded any more.
+ */
+bool Server::wait_for_credit(u32 &most)
+{
+	if (!wait_for([](const Server &server) {
+		    return server.credit_.load(rt::Order::acquire) > 0;
+	    }))
+		return false;
+	const s64 credit = credit_.load(rt::Order::relaxed);
+
+	most = credit < batch ? static_cast<u32>(credit) : batch;
+	return true;
+}
+
+/* Pages that were taken from the plan. */
 bool Server::push_run(u32 first, u32 count, u16 flags)
 {
-	while (count) {
-		if (!wait_for([](const Server &server) {
-			    return server.credit_.load(rt::Order::acquire) > 0;
-		    }))
-			return false;
-		const s64 credit = credit_.load(rt::Order::relaxed);
-		const u32 now = credit < count ? static_cast<u32>(credit) : count;
-
-		for (u32 i = 0; i < now; i++)
-			put_page(*push_out_, first + i, flags, true);
-		credit_.fetch_sub(push_out_->nr_heads, rt::Order::relaxed);
-		if (!flush(push_, *push_out_))
-			return false;
-		PagerCounts::add(flags & wire::staged ? counts.staged : counts.by_push, now);
-		first += now;
-		count -= now;
-	}
+	for (u32 i = 0; i < count; i++)
+		put_page(*push_out_, first + i, flags, true);
+	credit_.fetch_sub(push_out_->nr_heads, rt::Order::relaxed);
+	if (!flush(push_, *push_out_))
+		return false;
+	PagerCounts::add(flags & wire::staged ? counts.staged : counts.by_push, count);
 	return true;
 }
 
@@ -220,9 +225,10 @@ void Server::push()
 		}
 		if (!announce())
 			return;
-		for (;;) {
-			const auto run = plan_.take_run(batch);
-
+		for (u32 most = 0;;) {
+			if (!wait_for_credit(most))
+				return;
+			const auto run = plan_.take_run(most);
 			if (!run.count)
 				break;
 			if (!push_run(run.first, run.count, 0))
@@ -242,14 +248,16 @@ bool Server::send_round(u64 &sent)
 {
 	const auto stopped = [this] { return interrupted_.load(rt::Order::acquire); };
 
-	for (u32 page = 0; page < pages && !stopped();) {
+	for (u32 page = 0, most = 0; page < pages && !stopped();) {
 		u32 count = 0;
 
 		if (!round_words_[page / 64]) {
 			page = (page / 64 + 1) * 64;
 			continue;
 		}
-		while (count < batch && page + count < pages &&
+		if (!wait_for_credit(most))
+			return false;
+		while (count < most && page + count < pages &&
 		       round_words_[(page + count) / 64] >> ((page + count) % 64) & 1) {
 			round_words_[(page + count) / 64] &= ~(u64{1} << ((page + count) % 64));
 			(void)plan_.take(page + count);

@@ -6,60 +6,18 @@
 #include "module.hh"
 #include "transfer.hh"
 #include "wait.hh"
-
-#include "postcopy/wire.hh"
+#include "wire_frame.hh"
 
 #include <atomic>
-#include <cstring>
 #include <functional>
-#include <poll.h>
 #include <random>
-#include <sys/random.h>
 #include <sys/socket.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 using namespace corbel::selftest;
-namespace wire = corbel::postcopy::wire;
 
 namespace {
 
 constexpr uint64_t seed = 0xbadbad;
-
-uint32_t hash(const void *at, size_t bytes)
-{
-	return static_cast<uint32_t>(XXH64(at, bytes, 0));
-}
-
-bool read_all(int fd, void *to, size_t bytes)
-{
-	return recv(fd, to, bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
-}
-
-bool write_all(int fd, const void *from, size_t bytes)
-{
-	return send(fd, from, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
-}
-
-struct frame {
-	wire::Head head{};
-	std::vector<char> payload;
-
-	void seal() { head = wire::seal(head, hash); }
-	bool receive(int fd)
-	{
-		if (!read_all(fd, &head, sizeof(head)))
-			return false;
-		payload.resize(head.length);
-		return payload.empty() || read_all(fd, payload.data(), payload.size());
-	}
-	bool send(int fd) const
-	{
-		return write_all(fd, &head, sizeof(head)) &&
-		       (payload.empty() || write_all(fd, payload.data(), payload.size()));
-	}
-};
 
 /* Carries frames both ways between two ends; `alter` sees those of the serving one. */
 class relay {
@@ -184,22 +142,6 @@ void damage_heads()
 
 /* ---- an end that says whatever it likes ------------------------------------------------ */
 
-frame hello(wire::Role role, wire::Stream stream, uint64_t pages)
-{
-	wire::Hello hello{};
-	frame made;
-
-	hello.pages = pages;
-	hello.role = role;
-	hello.stream = stream;
-	hello.window = role == wire::Role::fetch ? 64 : 0;
-	made.head.kind = wire::Kind::hello;
-	made.head.length = sizeof(hello);
-	made.payload.assign(reinterpret_cast<char *>(&hello), reinterpret_cast<char *>(&hello + 1));
-	made.seal();
-	return made;
-}
-
 /* Mostly well formed, so that it gets far. */
 frame any_frame(std::mt19937_64 &random, uint64_t pages)
 {
@@ -232,7 +174,7 @@ frame any_frame(std::mt19937_64 &random, uint64_t pages)
 	for (char &byte : made.payload)
 		byte = static_cast<char>(random());
 	if (head.kind == wire::Kind::page && random() % 2)
-		head.contents = hash(made.payload.data(), made.payload.size());
+		made.head.contents = wire_hash(made.payload.data(), made.payload.size());
 	made.seal();
 	if (random() % 64 == 0)
 		reinterpret_cast<char *>(&head)[random() % sizeof(head)] ^= 1;
@@ -270,16 +212,12 @@ corbel_pager_info face(const memory_object &memory, wire::Role role, uint64_t wh
 	std::vector<std::thread> threads;
 	threads.emplace_back(listen_to, demand.second.get());
 	threads.emplace_back(listen_to, push.second.get());
-	CHECK(hello(other, wire::Stream::push, memory.pages()).send(push.second.get()) &&
-		      hello(other, wire::Stream::demand, memory.pages()).send(demand.second.get()),
+	CHECK(frame::hello(other, wire::Stream::push, memory.pages()).send(push.second.get()) &&
+		      frame::hello(other, wire::Stream::demand, memory.pages()).send(demand.second.get()),
 	      "sending a hello: {}", error_name(errno));
 	if (role == wire::Role::serve) {
 		/* GO waits for what the other end has. */
-		frame have;
-		have.head.kind = wire::Kind::have;
-		have.head.flags = wire::last;
-		have.seal();
-		CHECK(have.send(push.second.get()), "sending what is there: {}", error_name(errno));
+		CHECK(frame(wire::Kind::have, wire::last).send(push.second.get()), "sending what is there: {}", error_name(errno));
 		mine.go();
 	}
 	talk(push.second.get(), memory.pages(), 2 * which);
