@@ -54,6 +54,7 @@ enum class Error : std::int32_t {
 	not_unique = -76, /* ENOTUNIQ */
 	not_supported = -95, /* EOPNOTSUPP */
 	timed_out = -110, /* ETIMEDOUT */
+	already = -114, /* EALREADY */
 	stale = -116, /* ESTALE */
 	cancelled = -125, /* ECANCELED */
 };

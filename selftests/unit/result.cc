@@ -54,6 +54,7 @@ TEST(Result, errors_are_the_numbers_of_errno)
 		{Error::not_unique, ENOTUNIQ},
 		{Error::not_supported, EOPNOTSUPP},
 		{Error::timed_out, ETIMEDOUT},
+		{Error::already, EALREADY},
 		{Error::stale, ESTALE},
 		{Error::cancelled, ECANCELED},
 	};
