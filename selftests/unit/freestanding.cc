@@ -5,9 +5,11 @@
  */
 #include "core/ring_logic.hh"
 #include "irq/submission.hh"
+#include "postcopy/dirty_pages.hh"
 #include "postcopy/page_states.hh"
 #include "postcopy/push_plan.hh"
 #include "postcopy/receiver.hh"
+#include "postcopy/seal.hh"
 #include "rt/atomic.hh"
 #include "rt/bitmap.hh"
 #include "rt/function_ref.hh"
