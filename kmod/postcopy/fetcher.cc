@@ -34,7 +34,8 @@ Result<void *> Fetcher::Inlet::begin(const Head &head)
 		if (owner_.region.states.claim(static_cast<u32>(head.page)))
 			claimed_ = static_cast<s64>(head.page);
 		if (claimed_ >= 0 && head.length == wire::page_bytes)
-			return corbel_store_address(owner_.region.store, static_cast<u32>(claimed_));
+			return corbel_store_address(owner_.region.store,
+						    static_cast<u32>(claimed_));
 		return scratch_;
 	case Kind::zeros:
 		CORBEL_TRY(check_stage(head));
@@ -316,8 +317,8 @@ void Fetcher::tell_what_is_present()
 		return lose(no_memory);
 	head.kind = Kind::have;
 	for (u32 first = 0; first < pages && running(); first += wire::map_pages) {
-		const u32 words = static_cast<u32>(
-			words_for(pages - first < wire::map_pages ? pages - first : wire::map_pages));
+		const u32 words = static_cast<u32>(words_for(
+			pages - first < wire::map_pages ? pages - first : wire::map_pages));
 
 		if (!region.states.copy_present(first, map, words))
 			continue;

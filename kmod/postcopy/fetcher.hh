@@ -14,7 +14,8 @@ namespace corbel::postcopy {
 
 class Fetcher final : public Pager {
 public:
-	[[nodiscard]] static Result<Fetcher *> make(Region &region, const corbel_pager_new &request);
+	[[nodiscard]] static Result<Fetcher *> make(Region &region,
+						    const corbel_pager_new &request);
 	/* Task. */
 	static void destroy(Fetcher *fetcher);
 
@@ -25,7 +26,8 @@ private:
 	/* What comes on one stream. */
 	class Inlet {
 	public:
-		explicit Inlet(Fetcher &owner, wire::Stream stream) : owner_(owner), stream_(stream) {}
+		explicit Inlet(Fetcher &owner, wire::Stream stream) : owner_(owner), stream_(stream)
+		{}
 
 		Result<void *> begin(const wire::Head &head);
 		Result<void> end(const wire::Head &head);

@@ -17,7 +17,7 @@
 
 #include <corbel/memory.h>
 
-#include "store.h"
+#include "spaces.h"
 
 static dev_t corbel_first_device;
 static struct class *corbel_class;
@@ -102,6 +102,7 @@ void corbel_node_put(struct corbel_node *node)
 	if (!last)
 		return;
 	corbel_refuse_end(node);
+	corbel_spaces_free(node);
 	corbel_region_destroy(node->region);
 	corbel_store_free(node->store);
 	corbel_put_inode(node->inode);
@@ -123,11 +124,18 @@ static loff_t corbel_node_llseek(struct file *file, loff_t offset, int whence)
 
 static int corbel_node_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct corbel_node *node = file->private_data;
+	int error;
+
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	/* Before looking at how it is to be. */
+	error = corbel_space_add(node, vma->vm_mm);
+	if (error)
+		return error;
 	vma->vm_flags |= VM_MIXEDMAP | VM_DONTDUMP | VM_DONTCOPY | VM_DONTEXPAND;
-	vma->vm_private_data = file->private_data;
-	vma->vm_ops = &corbel_mapping_operations;
+	vma->vm_private_data = node;
+	vma->vm_ops = corbel_operations(READ_ONCE(node->watched));
 	return 0;
 }
 
@@ -187,7 +195,11 @@ int corbel_node_new(struct corbel_region *region, struct corbel_store *store, u6
 	node->store = store;
 	node->pages = pages;
 	node->references = 1;
+	mutex_init(&node->turn);
+	mutex_init(&node->spaces_lock);
+	INIT_LIST_HEAD(&node->spaces);
 	corbel_refuse_init(node);
+	corbel_region_bind(region, node);
 	mutex_lock(&corbel_nodes_lock);
 	number = idr_alloc(&corbel_nodes, node, 0, CORBEL_MEMORY_OBJECTS, GFP_KERNEL_ACCOUNT);
 	if (number >= 0) {

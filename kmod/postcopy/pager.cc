@@ -107,8 +107,7 @@ Result<void> Pager::check(const wire::Hello &hello, wire::Stream stream) const
 {
 	if (__builtin_memcmp(hello.session, session_, sizeof(session_)) || hello.pages != pages ||
 	    hello.role != other_role() || hello.stream != stream || hello.pad ||
-	    hello.window > CORBEL_PAGER_MAX_WINDOW ||
-	    !hello.window != (role == wire::Role::fetch))
+	    hello.window > CORBEL_PAGER_MAX_WINDOW || !hello.window != (role == wire::Role::fetch))
 		return Error::protocol;
 	return {};
 }
@@ -258,8 +257,8 @@ constexpr corbel_file_ops pager_operations{
 Result<long> make_reserved(Region &region, module *module, const corbel_pager_new &request)
 {
 	auto file = CORBEL_TRY(rt::Box<PagerFile>::make(rt::Context::task, &region,
-							 static_cast<Fetcher *>(nullptr),
-							 static_cast<Server *>(nullptr)));
+							static_cast<Fetcher *>(nullptr),
+							static_cast<Server *>(nullptr)));
 
 	if (request.role == CORBEL_PAGER_FETCH)
 		file->fetcher = CORBEL_TRY(Fetcher::make(region, request));

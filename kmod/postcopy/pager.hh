@@ -27,8 +27,8 @@ inline u32 hash(const void *at, size_t bytes)
 
 /* What info tells, counted by whoever does it. */
 struct PagerCounts {
-	rt::Atomic<u64> demanded{}, by_demand{}, by_push{}, staged{}, zeros{}, compressed{}, bytes{},
-		again{}, duplicates{}, underway{}, adopted{};
+	rt::Atomic<u64> demanded{}, by_demand{}, by_push{}, staged{}, zeros{}, compressed{},
+		bytes{}, again{}, duplicates{}, underway{}, adopted{};
 
 	static void add(rt::Atomic<u64> &to, u64 amount = 1)
 	{

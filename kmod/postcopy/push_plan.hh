@@ -87,7 +87,8 @@ private:
 
 		for (std::uint32_t looked = 0; looked <= words(); looked++) {
 			if (bits)
-				return word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits));
+				return word * 64 +
+				       static_cast<std::uint32_t>(std::countr_zero(bits));
 			word = word + 1 < words() ? word + 1 : 0;
 			bits = load(word);
 		}

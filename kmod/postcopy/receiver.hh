@@ -32,8 +32,8 @@ public:
 	[[nodiscard]] Place want()
 	{
 		if (in_head_)
-			return {bytes_of(&head_) + filled_, static_cast<std::uint32_t>(
-								    sizeof(head_) - filled_)};
+			return {bytes_of(&head_) + filled_,
+				static_cast<std::uint32_t>(sizeof(head_) - filled_)};
 		return {bytes_of(payload_) + filled_, head_.length - filled_};
 	}
 

@@ -66,10 +66,8 @@ Result<corbel_node *> make_node(u32 pages, u32 flags)
 		region->states.all_present();
 	const int error =
 		region ? corbel_node_new(region->handle(), store, pages, &node) : -12 /* ENOMEM */;
-	if (!error) {
-		region->node = node;
+	if (!error)
 		return node;
-	}
 	if (region)
 		corbel_region_destroy(region->handle());
 	else
@@ -147,6 +145,10 @@ Result<long> info(Region *region, u32 number, u64 user)
 	info.piece_maps = counts.piece_maps;
 	info.number = number;
 	info.state = states.failed() ? CORBEL_MEMORY_FAILED : CORBEL_MEMORY_LIVE;
+	info.tracked = region->watch.tracked();
+	info.sealed = region->watch.seal.is_set();
+	info.held = counts.held;
+	info.tables = region->watch.tables.load(rt::Order::relaxed);
 	CORBEL_TRY(write_arguments(user, info));
 	return 0;
 }
@@ -234,12 +236,10 @@ Result<long> request_of(Region *region, u32 number, u32 command, u64 user)
 		return fail(region, user);
 	case CORBEL_MEMORY_REQUEUE:
 		return requeue(region, user);
-	case CORBEL_MEMORY_SEAL: /* INTERIM */
-		return 0L;
 	case CORBEL_PAGER_NEW:
 		return make_pager(*region, feature.module, user);
 	default:
-		return Error::no_such_ioctl;
+		return watch_request(*region, command, user);
 	}
 }
 
@@ -306,16 +306,24 @@ void Region::tell_requests()
 using namespace corbel;
 using namespace corbel::postcopy;
 
-int corbel_region_look(struct corbel_region *handle, u32 page, bool request)
+void corbel_region_bind(struct corbel_region *handle, struct corbel_node *node)
+{
+	Region::from(handle)->node = node;
+}
+
+int corbel_region_look(struct corbel_region *handle, u32 page, u32 how)
 {
 	Region *region = Region::from(handle);
 	const States::Page state = region->states.look(page);
 
-	if (state == States::Page::present)
-		return CORBEL_PAGE_PRESENT;
+	if (state == States::Page::present) {
+		if (!(how & CORBEL_LOOK_WRITE) || !region->watch.seal.is_set())
+			return CORBEL_PAGE_PRESENT;
+		return region->states.failed() ? CORBEL_PAGE_FAILED : CORBEL_PAGE_SEALED;
+	}
 	if (state == States::Page::failed)
 		return CORBEL_PAGE_FAILED;
-	if (request && region->states.request(page))
+	if (how & CORBEL_LOOK_REQUEST && region->states.request(page))
 		region->tell_requests();
 	return CORBEL_PAGE_MISSING;
 }
@@ -354,12 +362,6 @@ void corbel_region_destroy(struct corbel_region *handle)
 	region->~Region();
 	corbel_free(region);
 }
-
-/* INTERIM */
-s64 corbel_region_collect(struct corbel_region *, u64 *) { return -22; }
-void corbel_region_rewrite(struct corbel_region *, const u64 *) {}
-int corbel_region_hold_seal(struct corbel_region *) { return 0; }
-void corbel_region_release_seal(struct corbel_region *) {}
 
 int corbel_postcopy_start(struct module *module)
 {

@@ -7,6 +7,7 @@
 #include "../rt/lock.hh"
 #include "memory.h"
 #include "page_states.hh"
+#include "watch.hh"
 
 namespace corbel::postcopy {
 
@@ -16,7 +17,11 @@ class Fetcher;
 class Region {
 public:
 	Region(const PageTables &tables, corbel_store *store, u32 pages, u32 flags)
-		: states(lock_, tables, pages), store(store), flags(flags), tables_(tables)
+		: states(lock_, tables, pages),
+		  watch(pages),
+		  store(store),
+		  flags(flags),
+		  tables_(tables)
 	{
 		lock_.init();
 		pager_lock_.init();
@@ -36,6 +41,7 @@ private:
 
 public:
 	States states;
+	Watch watch;
 	corbel_store *const store; /* the node's */
 	corbel_node *node = nullptr; /* which this is of */
 	const u32 flags; /* of CORBEL_MEMORY_CREATE */
@@ -48,6 +54,7 @@ public:
 	void publish(u32 page)
 	{
 		states.filled(page);
+		watch.written(page);
 		installed.fetch_add(1, rt::Order::relaxed);
 		corbel_store_wake(store, page);
 	}
@@ -55,7 +62,10 @@ public:
 	/* ---- its pager, of which there is one at most ---- */
 
 	/* False: there is one. Task. */
-	[[nodiscard]] bool reserve_pager() { return !has_pager_.exchange(true, rt::Order::acq_rel); }
+	[[nodiscard]] bool reserve_pager()
+	{
+		return !has_pager_.exchange(true, rt::Order::acq_rel);
+	}
 	void release_pager() { has_pager_.store(false, rt::Order::release); }
 	/* Requests are told it from now on, instead of readers. Any context but NMI. */
 	void set_fetcher(Fetcher *fetcher);

@@ -272,9 +272,9 @@ bool Server::send_round(u64 &sent)
 	mark.kind = Kind::mark;
 	mark_answered_.store(false, rt::Order::relaxed);
 	return !stopped() && send(push_, mark) && wait_for([](const Server &server) {
-		       return server.mark_answered_.load(rt::Order::acquire) ||
-			      server.interrupted_.load(rt::Order::acquire);
-	       }) && !stopped();
+		return server.mark_answered_.load(rt::Order::acquire) ||
+		       server.interrupted_.load(rt::Order::acquire);
+	}) && !stopped();
 }
 
 /* What was written counts as not sent. */

@@ -33,14 +33,16 @@ struct corbel_store {
 	 */
 	struct mutex map_locks[CORBEL_MAP_LOCKS];
 	atomic64_t waits_begun;
+	atomic64_t holds_begun;
 	atomic64_t piece_maps;
 };
 
 struct page *corbel_store_page(const struct corbel_store *store, u64 page);
 wait_queue_head_t *corbel_store_waits(struct corbel_store *store, u64 page);
+struct mutex *corbel_store_map_lock(struct corbel_store *store, u64 page);
 
 /* Of a mapping whose vm_private_data is the node. */
-extern const struct vm_operations_struct corbel_mapping_operations;
+const struct vm_operations_struct *corbel_operations(bool watched);
 
 struct corbel_node {
 	struct corbel_region *region;
@@ -50,7 +52,23 @@ struct corbel_node {
 	u32 number;
 	u32 references; /* under corbel_nodes_lock */
 	struct work_struct refuse;
+	/* Who changes how its mappings are; above the locks of address spaces. */
+	struct mutex turn;
+	bool watched; /* how they are to be; changed with the turn */
+	/* The list; below the locks of address spaces, nothing is taken under it. */
+	struct mutex spaces_lock;
+	struct list_head spaces;
+	u64 last_space;
 };
+
+static inline bool corbel_has_to_wait(int state)
+{
+	return state == CORBEL_PAGE_MISSING || state == CORBEL_PAGE_SEALED;
+}
+
+/* What @address is in can be mapped as a piece by @vma, whose address space is locked. */
+bool corbel_fits_whole(const struct corbel_node *node, const struct vm_area_struct *vma,
+		       unsigned long address);
 
 /* Has KVM believe that @node has failed. Soon: any context; a mapping keeps the node. */
 void corbel_refuse_init(struct corbel_node *node);

@@ -4,6 +4,7 @@
  */
 #include <linux/hash.h>
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -153,6 +154,58 @@ int corbel_store_clear(struct corbel_store *store, u32 page)
 	return 0;
 }
 
+bool corbel_store_is_whole(const struct corbel_store *store, u32 page)
+{
+	return store->pieces[page / CORBEL_PIECE_PAGES].whole;
+}
+
+void corbel_store_lock_page(struct corbel_store *store, u32 page)
+{
+	lock_page(corbel_store_page(store, page));
+}
+
+void corbel_store_unlock_page(struct corbel_store *store, u32 page)
+{
+	unlock_page(corbel_store_page(store, page));
+}
+
+/* Entries in page tables; each has a reference. One of 2 MiB is not counted, and has none. */
+static int corbel_entries(struct page *page, bool whole)
+{
+	const int pages = whole ? CORBEL_PIECE_PAGES : 1;
+	int sum = 0, i;
+
+	for (i = 0; i < pages; i++)
+		sum += atomic_read(&page[i]._mapcount) + 1;
+	return sum;
+}
+
+bool corbel_store_in_use(struct corbel_store *store, u32 page)
+{
+	struct mutex *lock = corbel_store_map_lock(store, page);
+	const bool whole = corbel_store_is_whole(store, page);
+	struct page *of = corbel_store_page(store, page);
+	int before, references, after;
+
+	/*
+	 * With the lock no entry comes, so what stays the same has not changed meanwhile. An
+	 * entry that goes gives its reference back later.
+	 */
+	mutex_lock(lock);
+	before = corbel_entries(of, whole);
+	smp_mb();
+	references = page_count(of);
+	smp_mb();
+	after = corbel_entries(of, whole);
+	mutex_unlock(lock);
+	return before != after || references != 1 + after;
+}
+
+struct mutex *corbel_store_map_lock(struct corbel_store *store, u64 page)
+{
+	return &store->map_locks[page / CORBEL_PIECE_PAGES % CORBEL_MAP_LOCKS];
+}
+
 wait_queue_head_t *corbel_store_waits(struct corbel_store *store, u64 page)
 {
 	return &store->waits[hash_64(page, CORBEL_WAIT_BITS)];
@@ -182,6 +235,7 @@ void corbel_store_tell_readers(struct corbel_store *store)
 void corbel_store_count(const struct corbel_store *store, struct corbel_store_counts *counts)
 {
 	counts->waits = atomic64_read(&store->waits_begun);
+	counts->held = atomic64_read(&store->holds_begun);
 	counts->piece_maps = atomic64_read(&store->piece_maps);
 }
 

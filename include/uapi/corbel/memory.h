@@ -27,12 +27,14 @@
  *
  * CORBEL_MEMORY_TRACK has it known which pages are written, by whatever way; CORBEL_MEMORY_DIRTY
  * tells them. CORBEL_MEMORY_SEAL ends all writing: whoever writes waits, killable, until the
- * seal is taken off, so that what runs on this memory does not go on. While tracked or sealed,
- * it is mapped in pages of 4 KiB; CORBEL_MEMORY_JOIN maps whole pieces again.
+ * seal is taken off, so that what runs on this memory does not go on; reading goes on. While
+ * tracked or sealed, it is mapped in pages of 4 KiB; CORBEL_MEMORY_JOIN maps whole pieces again.
+ * Neither costs anything while it is off.
  *
  * CORBEL_MEMORY_FAIL is for when missing pages will never come: whoever waits for one, or
  * touches one from then on, gets SIGBUS (KVM: KVM_RUN answers EFAULT, system calls do too).
- * Nobody is ever shown other contents in their place.
+ * Nobody is ever shown other contents in their place. Whoever writes to a sealed object that has
+ * failed is told the same.
  *
  * mmap(2) takes MAP_SHARED only (EINVAL). Mappings are not inherited by fork(2), are not in
  * core dumps, and cannot be punched by madvise(2). lseek(2) with SEEK_END tells the size.
@@ -188,7 +190,8 @@ struct corbel_memory_requeue {
  * @size: sizeof(struct corbel_memory_track)
  * @flags: 0 or CORBEL_MEMORY_TRACK_OFF
  *
- * At first all present pages count as written. Errors: EALREADY: it is as asked. ENOMEM.
+ * At first all present pages count as written, and later those that become present. Errors:
+ * EALREADY: it is as asked. ENOMEM. EINTR: the caller is being killed.
  */
 struct corbel_memory_track {
 	__u32 size;
@@ -205,10 +208,12 @@ struct corbel_memory_track {
  * @bitmap: in: address of a bit for each page of the object, in __u64s; or 0
  * @pages: out: how many
  *
- * Since tracking began or they were last told (without KEEP). A write that is under way is
- * told now, or the next time; in a sealed object there is none. What is told is not told again,
- * also if it could not be written to @bitmap (EFAULT): then it counts as written again. Errors:
- * EINVAL: it is not tracked. ENOMEM.
+ * Since tracking began or they were last told (without KEEP). What the pages hold is to be read
+ * after this: a write that is not seen then is told the next time. In a sealed object nobody
+ * writes. A page that a device, a pipe or a system call has been given is told each time until
+ * it is given back, and with it those of its piece of 2 MiB that are told. If pages cannot be
+ * told (EFAULT), they will be the next time. Errors: EINVAL: it is not tracked. ENOMEM. EINTR:
+ * the caller is being killed.
  */
 struct corbel_memory_dirty {
 	__u32 size;
@@ -226,8 +231,10 @@ struct corbel_memory_dirty {
  * @flags: 0 or CORBEL_MEMORY_UNSEAL
  *
  * On return no page table anywhere lets anybody write, KVM's included. Writes by devices into
- * pages that were pinned before are not held up: stop the guest before, so that its I/O is done.
- * Errors: EALREADY: it is as asked. EBUSY: pages are missing; UNSEAL: a pager serves it.
+ * pages that were pinned before are not held up: stop the guest before, so that its I/O is done;
+ * if it is tracked, CORBEL_MEMORY_DIRTY tells them. A monitor whose own thread writes is held as
+ * well, and does not answer. Errors: EALREADY: it is as asked. EBUSY: pages are missing; UNSEAL:
+ * a pager serves it. EINTR: the caller is being killed; it is not sealed.
  */
 struct corbel_memory_seal {
 	__u32 size;
@@ -240,9 +247,10 @@ struct corbel_memory_seal {
  * @flags: 0
  * @tables: out: page tables that now exist for its mappings
  *
- * A fault then allocates no page table. For pages of 4 KiB: what is mapped 2 MiB at a time
- * stays so, what is not mapped will be in small pages until CORBEL_MEMORY_JOIN. Errors: ENOMEM;
- * EINTR: the caller is being killed.
+ * A fault in a mapping that there is then allocates no page table. For pages of 4 KiB: what is
+ * mapped 2 MiB at a time stays so, what is not mapped will be in small pages until
+ * CORBEL_MEMORY_JOIN. They are charged to the control groups of those that have the mappings.
+ * Errors: ENOMEM: some were made, and stay; EINTR: the same, the caller is being killed.
  */
 struct corbel_memory_prepare {
 	__u32 size;
@@ -256,8 +264,9 @@ struct corbel_memory_prepare {
  * @flags: 0
  * @pieces: out: of 2 MiB that are mapped as a whole from the next touch on
  *
- * For after a transfer, or after tracking. What is pinned stays valid. Errors: EBUSY: it is
- * tracked or sealed. ENOMEM; EINTR.
+ * For after a transfer, or after tracking. The tables of small pages go where all of a piece is
+ * present, and one mapping has all of it, aligned: each is counted. What is pinned stays valid.
+ * Errors: EBUSY: it is tracked or sealed. ENOMEM; EINTR: the caller is being killed.
  */
 struct corbel_memory_join {
 	__u32 size;
