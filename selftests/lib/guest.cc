@@ -159,6 +159,18 @@ inline void check_pages(guest_cpu *cpu, const guest_job &job)
 	}
 }
 
+inline void write_pages(const guest_job &job)
+{
+	for (uint64_t page = 0; page < job.count; page += job.stride)
+		job.memory[page * words_of_page] = job.memory[page * words_of_page] + 1;
+}
+
+inline void read_pages(const guest_job &job)
+{
+	for (uint64_t i = 0; i < job.count * words_of_page; i++)
+		(void)job.memory[i];
+}
+
 inline void run_job(guest_cpu *cpu)
 {
 	uint64_t number = cpu->job_number.load(std::memory_order_acquire);
@@ -168,10 +180,15 @@ inline void run_job(guest_cpu *cpu)
 	uint32_t vector = cpu->job.first;
 	if (cpu->job.kind == job_kind::check_pages)
 		check_pages(cpu, cpu->job);
-	for (uint64_t i = 0; cpu->job.kind != job_kind::check_pages && i < cpu->job.count; i++) {
-		run_one(cpu, cpu->job, vector);
-		vector = vector == cpu->job.last ? cpu->job.first : vector + 1;
-	}
+	else if (cpu->job.kind == job_kind::write_pages)
+		write_pages(cpu->job);
+	else if (cpu->job.kind == job_kind::read_pages)
+		read_pages(cpu->job);
+	else
+		for (uint64_t i = 0; i < cpu->job.count; i++) {
+			run_one(cpu, cpu->job, vector);
+			vector = vector == cpu->job.last ? cpu->job.first : vector + 1;
+		}
 	cpu->job_finished.store(number, std::memory_order_release);
 }
 

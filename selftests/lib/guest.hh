@@ -45,6 +45,8 @@ enum class job_kind : uint32_t {
 	timer, /* one-shot APIC timer of `ticks`, waits for each to arrive */
 	tsc_deadline, /* the same through IA32_TSC_DEADLINE */
 	check_pages, /* `count` pages at `memory` hold the pattern of `seed`; then writes its last word */
+	write_pages, /* one more in the first word of each `stride`th of `count` pages at `memory` */
+	read_pages, /* all words of `count` pages at `memory` */
 };
 
 /* What an ICR's low word holds beside the vector. */
@@ -69,6 +71,7 @@ struct guest_job {
 	uint64_t count = 0;
 	volatile uint64_t *memory = nullptr;
 	uint64_t seed = 0;
+	uint64_t stride = 1;
 };
 
 /* Ports the guest writes to when it has something to tell. */

@@ -3,8 +3,10 @@
 #include "module.hh"
 #include "wait.hh"
 
+#include <bit>
 #include <fcntl.h>
 #include <poll.h>
+#include <sstream>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -100,6 +102,91 @@ void memory_object::requeue() const
 	corbel_memory_requeue requeue = {};
 
 	CHECK_EQ(request(fd(), CORBEL_MEMORY_REQUEUE, requeue), 0, "CORBEL_MEMORY_REQUEUE");
+}
+
+int try_track(int fd, bool on)
+{
+	corbel_memory_track track = {.flags = on ? 0 : CORBEL_MEMORY_TRACK_OFF};
+
+	return request(fd, CORBEL_MEMORY_TRACK, track);
+}
+
+int try_seal(int fd, bool on)
+{
+	corbel_memory_seal seal = {.flags = on ? 0 : CORBEL_MEMORY_UNSEAL};
+
+	return request(fd, CORBEL_MEMORY_SEAL, seal);
+}
+
+void memory_object::track(bool on) const
+{
+	CHECK_EQ(try_track(fd(), on), 0, "CORBEL_MEMORY_TRACK {}", on);
+}
+
+void memory_object::seal(bool on) const
+{
+	CHECK_EQ(try_seal(fd(), on), 0, "CORBEL_MEMORY_SEAL {}", on);
+}
+
+page_set memory_object::dirty(unsigned flags) const
+{
+	page_set found(pages());
+	corbel_memory_dirty dirty = {.flags = flags,
+				     .bitmap = reinterpret_cast<__u64>(found.words.data())};
+
+	CHECK_EQ(request(fd(), CORBEL_MEMORY_DIRTY, dirty), 0, "CORBEL_MEMORY_DIRTY");
+	CHECK_EQ(found.count(), dirty.pages, "pages in the bitmap");
+	return found;
+}
+
+uint64_t memory_object::prepare() const
+{
+	corbel_memory_prepare prepare = {};
+
+	CHECK_EQ(request(fd(), CORBEL_MEMORY_PREPARE, prepare), 0, "CORBEL_MEMORY_PREPARE");
+	return prepare.tables;
+}
+
+uint64_t memory_object::join() const
+{
+	corbel_memory_join join = {};
+
+	CHECK_EQ(request(fd(), CORBEL_MEMORY_JOIN, join), 0, "CORBEL_MEMORY_JOIN");
+	return join.pieces;
+}
+
+uint64_t page_set::count() const
+{
+	uint64_t sum = 0;
+
+	for (uint64_t word : words)
+		sum += std::popcount(word);
+	return sum;
+}
+
+std::vector<uint64_t> page_set::pages() const
+{
+	std::vector<uint64_t> all;
+
+	for (uint64_t page = 0; page < words.size() * 64; page++)
+		if (has(page))
+			all.push_back(page);
+	return all;
+}
+
+uint64_t mapped_whole(const void *place)
+{
+	std::istringstream maps(read_file("/proc/self/smaps"));
+	const std::string start = fmt::format("{:x}-", reinterpret_cast<uintptr_t>(place));
+	bool here = false;
+
+	for (std::string line; std::getline(maps, line);) {
+		if (line.find('-') < line.find(' '))
+			here = line.starts_with(start);
+		if (here && line.starts_with("FilePmdMapped:"))
+			return std::strtoull(line.c_str() + 14, nullptr, 10) * 1024;
+	}
+	return 0;
 }
 
 std::vector<uint64_t> memory_object::take_requests() const

@@ -43,6 +43,18 @@ private:
 	uint64_t length;
 };
 
+/* A bit for each page. */
+struct page_set {
+	std::vector<uint64_t> words;
+
+	explicit page_set(uint64_t pages) : words((pages + 63) / 64) {}
+	bool has(uint64_t page) const { return words[page / 64] >> (page % 64) & 1; }
+	void add(uint64_t page) { words[page / 64] |= uint64_t{1} << (page % 64); }
+	uint64_t count() const;
+	std::vector<uint64_t> pages() const;
+	bool operator==(const page_set &) const = default;
+};
+
 class memory_object {
 public:
 	/* Fails the case if it is refused. */
@@ -61,6 +73,13 @@ public:
 	uint64_t install_zeros(uint64_t page, uint64_t count) const;
 	void fail() const;
 	void requeue() const;
+	void track(bool on = true) const;
+	/* Pages written since it was tracked, or this was last asked without KEEP. */
+	page_set dirty(unsigned flags = 0) const;
+	void seal(bool on = true) const;
+	/* Of struct corbel_memory_prepare and _join. */
+	uint64_t prepare() const;
+	uint64_t join() const;
 	/* Pages asked for since the last call, without waiting. */
 	std::vector<uint64_t> take_requests() const;
 
@@ -68,6 +87,13 @@ private:
 	corbel_memory_create created{};
 	unique_fd descriptor;
 };
+
+/* 0 or a negative error number. */
+int try_track(int fd, bool on);
+int try_seal(int fd, bool on);
+
+/* In bytes, what the mapping at `place` of this process has in whole pieces. */
+uint64_t mapped_whole(const void *place);
 
 /* Answers 0, a descriptor or a negative error number. */
 int create_memory(corbel_memory_create &request);

@@ -73,6 +73,17 @@ int io_ring::write(int file, const void *from, unsigned bytes)
 	return submit(request);
 }
 
+int io_ring::read(int file, void *to, unsigned bytes)
+{
+	io_uring_sqe request = {};
+
+	request.opcode = IORING_OP_READ;
+	request.fd = file;
+	request.addr = reinterpret_cast<__u64>(to);
+	request.len = bytes;
+	return submit(request);
+}
+
 int io_ring::register_buffer(void *at, size_t bytes)
 {
 	const iovec vector{at, bytes};

@@ -18,6 +18,7 @@ public:
 
 	/* Waits for its completion and answers that: a length or a negative error number. */
 	int write(int fd, const void *from, unsigned bytes);
+	int read(int fd, void *to, unsigned bytes);
 
 	/* 0 or a negative error number. */
 	int register_buffer(void *at, size_t bytes);

@@ -89,14 +89,27 @@ void guest_vm::map_memory(unsigned max_vcpus)
 	add_memory(arena, arena_size);
 }
 
-void guest_vm::add_memory(void *at, size_t bytes)
+unsigned guest_vm::add_memory(void *at, size_t bytes, uint32_t flags)
 {
 	kvm_userspace_memory_region region = {};
 
 	region.slot = slots++;
+	region.flags = flags;
 	region.guest_phys_addr = region.userspace_addr = address(at);
 	region.memory_size = bytes;
 	KVM_CALL(fd(), KVM_SET_USER_MEMORY_REGION, &region);
+	return region.slot;
+}
+
+std::vector<uint64_t> guest_vm::take_dirty_log(unsigned slot, uint64_t pages) const
+{
+	std::vector<uint64_t> bits((pages + 63) / 64);
+	kvm_dirty_log log = {};
+
+	log.slot = slot;
+	log.dirty_bitmap = bits.data();
+	KVM_CALL(fd(), KVM_GET_DIRTY_LOG, &log);
+	return bits;
 }
 
 void guest_vm::write_tables()

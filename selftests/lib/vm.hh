@@ -54,8 +54,10 @@ public:
 	/* For vCPUs that were never started. */
 	void use_xapic(xapic_model model);
 
-	/* Memory below 4 GiB that the guest sees at the same address. */
-	void add_memory(void *at, size_t bytes);
+	/* Memory below 4 GiB that the guest sees at the same address; answers its slot. */
+	unsigned add_memory(void *at, size_t bytes, uint32_t flags = 0);
+	/* What KVM has logged of a slot of @pages with KVM_MEM_LOG_DIRTY_PAGES, and forgets. */
+	std::vector<uint64_t> take_dirty_log(unsigned slot, uint64_t pages) const;
 
 	/* One more vCPU, not started. */
 	unsigned add_vcpu();

@@ -202,22 +202,6 @@ void charge_the_caller()
 	wait_until("the charge is gone", [&] { return group.current() < 8 * mib; });
 }
 
-/* Number of bytes that the mapping at `place` has in whole pieces. */
-uint64_t mapped_whole(const void *place)
-{
-	std::istringstream maps(read_file("/proc/self/smaps"));
-	const std::string start = fmt::format("{:x}-", reinterpret_cast<uintptr_t>(place));
-	bool here = false;
-
-	for (std::string line; std::getline(maps, line);) {
-		if (line.find('-') < line.find(' '))
-			here = line.starts_with(start);
-		if (here && line.starts_with("FilePmdMapped:"))
-			return std::strtoull(line.c_str() + 14, nullptr, 10) * 1024;
-	}
-	return 0;
-}
-
 /* Once all 512 pages of a piece are present, and not before. */
 void map_pieces()
 {

@@ -3,6 +3,7 @@
  * Pages that are missing: whoever touches one, in whatever way, waits and then sees
  * what was installed, or is told that it will not come. Nobody ever sees anything else.
  */
+#include "disk.hh"
 #include "memory_object.hh"
 #include "module.hh"
 #include "process.hh"
@@ -152,29 +153,6 @@ void touch_by_advice()
 	for (uint64_t page = 0; page < 4; page++)
 		check_page(&map.word(page), page, "by MAP_POPULATE");
 }
-
-/* A block device of RAM, by O_DIRECT: pinned pages, both ways. */
-class ram_disk {
-public:
-	ram_disk()
-	{
-		if (std::system("modprobe brd rd_nr=1 rd_size=4096 2>/dev/null") != 0)
-			skip("there is no brd module here");
-		wait_until("/dev/ram0 appears", [] { return file_exists("/dev/ram0"); });
-		fd.reset(open("/dev/ram0", O_RDWR | O_DIRECT | O_CLOEXEC));
-		CHECK(fd, "/dev/ram0: {}", error_name(errno));
-	}
-	~ram_disk()
-	{
-		fd.reset();
-		if (std::system("rmmod brd") != 0)
-			comment("brd stays loaded");
-	}
-	int get() const { return fd.get(); }
-
-private:
-	unique_fd fd;
-};
 
 struct aligned_page {
 	alignas(page_bytes) char bytes[page_bytes];
