@@ -4,10 +4,12 @@
  */
 #include "memory_object.hh"
 #include "module.hh"
+#include "monitor.hh"
 #include "process.hh"
 #include "stock_guest.hh"
 #include "wait.hh"
 
+#include <cstring>
 #include <poll.h>
 #include <sys/wait.h>
 #include <thread>
@@ -116,10 +118,67 @@ void kill_qemu_that_waits()
 	wait_until("the object is gone", [&] { return !file_exists(node); });
 }
 
+/*
+ * A busy guest that is tracked and collected, as a migration does it; then stopped and sealed:
+ * what was copied is what it has. It goes on, untracked, with pieces of 2 MiB again. The guest
+ * looks at its own data all the time.
+ */
+void track_and_seal()
+{
+	ensure_corbel();
+	memory_object memory(guest_bytes, 0);
+	const std::string path = "/run/corbel-monitor";
+	stock_guest guest(backend(memory) + " " + monitor::option(path));
+	monitor qemu(path);
+	mapped map(memory.fd(), guest_bytes, 0, PROT_READ);
+	std::vector<char> copy(guest_bytes);
+	uint64_t told = 0;
+	auto take = [&] {
+		const page_set pages = memory.dirty();
+
+		for (uint64_t page : pages.pages())
+			std::memcpy(copy.data() + page * page_bytes, map.bytes(page), page_bytes);
+		return pages.count();
+	};
+
+	memory.track();
+	CHECK_EQ(take(), memory.pages(), "pages told at first");
+	for (unsigned round = 0; round < 20; round++) {
+		if (round % 5 == 0)
+			guest.wait_round();
+		told += take();
+	}
+	qemu.run("stop");
+	memory.seal();
+	const uint64_t last = take();
+	CHECK_EQ(take(), 0u, "pages told of a sealed object");
+	CHECK(std::memcmp(copy.data(), map.bytes(), guest_bytes) == 0, "the copy is another one");
+	CHECK_EQ(memory.info().held, 0u, "a stopped guest was held");
+
+	/* It would go on, but is held, and QEMU with it, until the seal is off. */
+	qemu.tell("cont");
+	wait_until("the guest is held", [&] { return memory.info().held > 0; });
+	CHECK(std::memcmp(copy.data(), map.bytes(), guest_bytes) == 0,
+	      "a sealed guest has gone on");
+	memory.seal(false);
+	qemu.wait_answer();
+	guest.wait_round();
+	memory.track(false);
+	const uint64_t before = memory.info().piece_maps, joined = memory.join();
+	guest.wait_round();
+	CHECK(joined > 16, "{} pieces joined", joined);
+	CHECK(memory.info().piece_maps > before + 16, "{} mappings of 2 MiB, {} before",
+	      memory.info().piece_maps, before);
+	guest.check_console();
+	comment("{} pages told in 20 takes of a busy guest, {} at last; {} pieces joined, {} mapped",
+		told, last, joined, memory.info().piece_maps - before);
+}
+
 constexpr test_case cases[] = {
 	{"a stock guest runs on it", run_on_present},
 	{"a stock guest boots with all of it missing at first", boot_from_nothing},
 	{"QEMU that waits can be killed", kill_qemu_that_waits},
+	{"a stock guest is tracked, sealed, and goes on", track_and_seal},
 };
 
 } // namespace
