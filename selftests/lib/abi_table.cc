@@ -142,6 +142,35 @@ void fill_install(void *argument, fd_set_of_vm &fds)
 	install.source = reinterpret_cast<__u64>(&fds.contents);
 }
 
+/* They are refused where it is as asked, or where another one excludes them. */
+void leave_alone(fd_set_of_vm &fds)
+{
+	(void)try_seal(fds.memory.fd(), false);
+	(void)try_track(fds.memory.fd(), false);
+}
+
+void fill_track(void *, fd_set_of_vm &fds)
+{
+	leave_alone(fds);
+}
+
+void fill_dirty(void *argument, fd_set_of_vm &fds)
+{
+	(void)try_track(fds.memory.fd(), true);
+	as<corbel_memory_dirty>(argument).bitmap = reinterpret_cast<__u64>(fds.counts.data());
+}
+
+void fill_seal(void *, fd_set_of_vm &fds)
+{
+	fds.memory.install_zeros(0, fds.memory.pages());
+	leave_alone(fds);
+}
+
+void fill_join(void *, fd_set_of_vm &fds)
+{
+	leave_alone(fds);
+}
+
 void fill_stats(void *argument, fd_set_of_vm &)
 {
 	as<corbel_irq_stats>(argument).vector = CORBEL_IRQ_ALL_VECTORS;
@@ -501,6 +530,51 @@ const std::vector<abi_entry> &entries()
 		 false,
 		 false,
 		 fill_nothing},
+		{"CORBEL_MEMORY_TRACK",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_TRACK,
+		 CORBEL_MEMORY_TRACK_OFF,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_track},
+		{"CORBEL_MEMORY_DIRTY",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_DIRTY,
+		 CORBEL_MEMORY_DIRTY_KEEP,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_dirty},
+		{"CORBEL_MEMORY_SEAL",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_SEAL,
+		 CORBEL_MEMORY_UNSEAL,
+		 {},
+		 {},
+		 false,
+		 false,
+		 fill_seal},
+		{"CORBEL_MEMORY_PREPARE",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_PREPARE,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_nothing},
+		{"CORBEL_MEMORY_JOIN",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_JOIN,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_join},
 	};
 	return all;
 }

@@ -224,6 +224,15 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		    zero ? 0 : reinterpret_cast<__u64>(answers));
 		break;
 	}
+	case CORBEL_MEMORY_TRACK:
+	case CORBEL_MEMORY_SEAL:
+		set(offsetof(corbel_memory_track, flags), static_cast<__u32>(draw(2)));
+		break;
+	case CORBEL_MEMORY_DIRTY:
+		set(offsetof(corbel_memory_dirty, flags), static_cast<__u32>(draw(2)));
+		set(offsetof(corbel_memory_dirty, bitmap),
+		    chance(80) ? reinterpret_cast<__u64>(answers) : 0);
+		break;
 	default:
 		fill_distributor(entry, argument);
 	}
