@@ -120,7 +120,7 @@ void corbel_nodes_stop(void);
 
 /* Before anybody can open it. */
 void corbel_region_bind(struct corbel_region *region, struct corbel_node *node);
-/* What becomes of who touches @page. Task. */
+/* What becomes of who touches @page. Task with CORBEL_LOOK_REQUEST, else any context but NMI. */
 int corbel_region_look(struct corbel_region *region, u32 page, u32 how);
 /* It will be written to: its lock is held until it can be. Any context but NMI. */
 void corbel_region_mark(struct corbel_region *region, u32 page);

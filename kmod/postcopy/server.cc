@@ -7,7 +7,6 @@ namespace corbel::postcopy {
 namespace {
 
 constexpr Error not_connected = rt::from_errno(-107); /* ENOTCONN */
-constexpr Error already = rt::from_errno(-114); /* EALREADY */
 
 } /* namespace */
 
@@ -343,7 +342,7 @@ Result<u64> Server::round_alone()
 Result<u64> Server::go_alone()
 {
 	if (go_wanted_.load(rt::Order::relaxed))
-		return already;
+		return Error::already;
 	CORBEL_TRY(wait_until_told());
 	CORBEL_TRY(rt::check_shim(corbel_region_hold_seal(region.handle())));
 	if (staged_any_) {
