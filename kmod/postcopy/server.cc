@@ -102,14 +102,18 @@ void Server::put_page(Outlet &out, u32 page, u16 flags, bool compress)
 {
 	const void *at = corbel_store_address(region.store, page);
 	Head *before = out.nr_heads ? &out.heads[out.nr_heads - 1] : nullptr;
-	const bool zero = corbel_is_zero_page(at);
+	u8 *room = room_ + out.nr_heads * room_of_one;
 
+	/* It may be written to meanwhile: what is summed up must be what is sent. */
+	if (flags & wire::staged)
+		at = __builtin_memcpy(room, at, wire::page_bytes);
+	const bool zero = corbel_is_zero_page(at);
 	out.zeros += zero;
 	if (zero && before && before->kind == Kind::zeros && before->page + before->count == page) {
 		before->count++;
 		return;
 	}
-	Head &head = out.heads[out.nr_heads];
+	Head &head = out.heads[out.nr_heads++];
 	head = Head{};
 	head.flags = flags;
 	head.page = page;
@@ -117,24 +121,22 @@ void Server::put_page(Outlet &out, u32 page, u16 flags, bool compress)
 	out.parts[out.nr_parts++] = {&head, sizeof(head)};
 	if (zero) {
 		head.kind = Kind::zeros;
-		out.nr_heads++;
 		return;
 	}
 	head.kind = Kind::page;
 	head.contents = hash(at, wire::page_bytes);
 	head.length = wire::page_bytes;
 	if (compress && compressor_) {
-		u8 *room = compressed_ + out.nr_heads * worth;
-		const u32 bytes = corbel_compress(compressor_, at, room, worth);
+		u8 *small = room + wire::page_bytes;
+		const u32 bytes = corbel_compress(compressor_, at, small, worth);
 
 		if (bytes) {
 			out.compressed++;
 			head.length = bytes;
-			at = room;
+			at = small;
 		}
 	}
 	out.parts[out.nr_parts++] = {at, head.length};
-	out.nr_heads++;
 }
 
 bool Server::flush(corbel_link *link, Outlet &out)
@@ -404,15 +406,12 @@ Result<void> Server::start(const corbel_pager_new &request)
 	CORBEL_TRY(open(request));
 	demand_out_ = static_cast<Outlet *>(corbel_alloc_pages(sizeof(Outlet)));
 	push_out_ = static_cast<Outlet *>(corbel_alloc_pages(sizeof(Outlet)));
-	if (!demand_out_ || !push_out_ || !demand_inlet_.init() || !push_inlet_.init())
+	room_ = static_cast<u8 *>(corbel_alloc_pages(batch * room_of_one));
+	if (!demand_out_ || !push_out_ || !room_ || !demand_inlet_.init() || !push_inlet_.init())
 		return Error::no_memory;
 	/* Without one, pages are sent as they are. */
-	if (!(request.flags & CORBEL_PAGER_NO_COMPRESSION)) {
+	if (!(request.flags & CORBEL_PAGER_NO_COMPRESSION))
 		compressor_ = corbel_compressor_new();
-		compressed_ = static_cast<u8 *>(corbel_alloc_pages(batch * worth));
-		if (!compressed_)
-			return Error::no_memory;
-	}
 	for (u32 page = 0; page < pages; page += 64)
 		words_[page / 64] = pages - page < 64 ? (u64{1} << (pages - page)) - 1 : ~u64{0};
 	CORBEL_TRY(greet(demand_, Stream::demand, 0));
@@ -473,7 +472,7 @@ void Server::destroy(Server *server)
 Server::~Server()
 {
 	corbel_compressor_free(compressor_);
-	corbel_free_pages(compressed_);
+	corbel_free_pages(room_);
 	corbel_free_pages(round_words_);
 	corbel_free_pages(demand_out_);
 	corbel_free_pages(push_out_);

@@ -51,6 +51,7 @@ private:
 	static constexpr u32 batch = 16;
 	/* Of a compressed page: more is not worth the other end's work. */
 	static constexpr u32 worth = wire::page_bytes / 4 * 3;
+	static constexpr u32 room_of_one = wire::page_bytes + worth;
 	/* What becomes of a round. */
 	static constexpr u32 none = 0, wanted = 1, done = 2, failed = 3;
 
@@ -97,7 +98,8 @@ private:
 	corbel_thread *demand_thread_ = nullptr, *push_thread_ = nullptr, *hear_thread_ = nullptr;
 	Outlet *demand_out_ = nullptr, *push_out_ = nullptr; /* of these threads */
 	void *compressor_ = nullptr; /* of the push thread's, as what follows */
-	u8 *compressed_ = nullptr;
+	/* For each frame of a batch a copy of its page, and that compressed. */
+	u8 *room_ = nullptr;
 
 	rt::Atomic<bool> told_{}; /* what the other end has */
 	rt::Atomic<s64> credit_{}; /* frames that may be sent */

@@ -259,6 +259,151 @@ void lose_connection()
 	      objects.target.info().installed);
 }
 
+/* Threads that write to an eighth of an object until they are told to stop. */
+class writers {
+public:
+	explicit writers(const memory_object &memory) : map(memory.fd(), memory.pages() * page_bytes)
+	{
+		for (unsigned t = 0; t < 2; t++)
+			threads.emplace_back([this, t, pages = memory.pages()] {
+				std::mt19937_64 random(t);
+
+				for (uint64_t i = 1; !stopping; i++)
+					map.word(random() % (pages / 8), random() % words_of_page) = i;
+			});
+	}
+	~writers() { stop(); }
+	void stop()
+	{
+		stopping = true;
+		for (std::thread &thread : threads)
+			thread.join();
+		threads.clear();
+	}
+
+private:
+	const mapped map;
+	std::atomic<bool> stopping{false};
+	std::vector<std::thread> threads;
+};
+
+void track(const memory_object &memory)
+{
+	corbel_memory_track track = {};
+
+	CHECK_EQ(request(memory.fd(), CORBEL_MEMORY_TRACK, track), 0, "CORBEL_MEMORY_TRACK");
+}
+
+void check_equal(const memory_object &source, const memory_object &target)
+{
+	const mapped from(source.fd(), source.pages() * page_bytes, 0, PROT_READ);
+	const mapped to(target.fd(), source.pages() * page_bytes, 0, PROT_READ);
+	uint64_t different = 0;
+
+	for (uint64_t page = 0; page < source.pages(); page++)
+		different += std::memcmp(from.bytes(page), to.bytes(page), page_bytes) != 0;
+	CHECK_EQ(different, 0u, "pages that differ");
+}
+
+/* Sent while it is written to, sealed, and the rest sent after that. */
+void send_in_rounds()
+{
+	ensure_corbel();
+	const uint64_t pages = amount(4096, 32768) + 5;
+	memory_object source(pages * page_bytes, 0), target(pages * page_bytes);
+	fill_pattern(source, seed, zero_every);
+	track(source);
+	transfer moved(source, target);
+	writers busy(source);
+	uint64_t sent[3];
+
+	for (uint64_t &round : sent)
+		round = moved.serve.round();
+	CHECK_EQ(sent[0], pages, "of the first round");
+	CHECK_EQ(target.info().present, 0u, "present before GO");
+	corbel_pager_go early = {};
+	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_GO, early), -EBUSY, "GO without a seal");
+	busy.stop();
+	seal(source);
+	const uint64_t missing = moved.serve.go();
+	wait_until("what is staged is adopted", [&] { return moved.fetch.info().going; });
+	const auto at_go = moved.fetch.info();
+	CHECK(at_go.adopted >= pages - missing, "{} adopted, {} missing of {}", at_go.adopted,
+	      missing, pages);
+	corbel_memory_seal off = {.flags = CORBEL_MEMORY_UNSEAL};
+	CHECK_EQ(request(source.fd(), CORBEL_MEMORY_SEAL, off), -EBUSY, "UNSEAL under a pager");
+	moved.finish();
+	moved.print("in rounds");
+	const auto info = moved.fetch.info();
+	CHECK_EQ(info.by_push + info.by_demand, missing, "pages after GO");
+	CHECK_EQ(info.adopted + missing, pages, "all");
+	CHECK(missing <= pages / 8, "{} pages were written to, says GO", missing);
+	comment("rounds of {}, {} and {} pages, {} after GO", sent[0], sent[1], sent[2], missing);
+	check_equal(source, target);
+	moved.serve.close();
+	unseal(source);
+}
+
+/* A round that a signal ends; what it has not sent is sent later. */
+void interrupt_round()
+{
+	ensure_corbel();
+	constexpr uint64_t pages = 4096;
+	memory_object source(pages * page_bytes, 0), target(pages * page_bytes);
+	struct sigaction action = {};
+
+	action.sa_handler = [](int) {};
+	sigaction(SIGUSR1, &action, nullptr);
+	fill_pattern(source, seed);
+	track(source);
+	transfer moved(source, target, {.window = 1});
+	std::atomic<int> answer{1};
+	std::thread sender([&] {
+		corbel_pager_round round = {};
+
+		answer = request(moved.serve.fd(), CORBEL_PAGER_ROUND, round);
+	});
+	wait_until("some pages are staged", [&] { return moved.fetch.info().staged > 100; });
+	corbel_pager_round second = {};
+	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_ROUND, second), -EBUSY, "a second round");
+	wait_until("the signal is heard", [&] {
+		pthread_kill(sender.native_handle(), SIGUSR1);
+		return answer != 1;
+	});
+	sender.join();
+	CHECK(answer == -EINTR || answer == 0, "{}", error_name(answer));
+	seal(source);
+	moved.go();
+	moved.finish();
+	moved.print("an interrupted round");
+	check_equal(source, target);
+}
+
+/* Lost while it was sent in rounds: what was staged is forgotten, and nothing is wrong. */
+void lose_rounds()
+{
+	ensure_corbel();
+	memory_object source(1024 * page_bytes, 0), target(1024 * page_bytes);
+	fill_pattern(source, seed);
+	track(source);
+	{
+		transfer moved(source, target);
+		moved.serve.round();
+	}
+	{
+		const mapped map(source.fd(), 1024 * page_bytes);
+		map.word(7, 7) = 7;
+	}
+	corbel_pager_round untracked = {};
+	seal(source);
+	transfer moved(source, target);
+	moved.go();
+	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_ROUND, untracked), -EBUSY, "after GO");
+	moved.finish();
+	CHECK_EQ(moved.fetch.info().adopted, 0u, "adopted");
+	check_equal(source, target);
+}
+
 void refuse_what_makes_no_sense()
 {
 	ensure_corbel();
@@ -352,6 +497,9 @@ constexpr test_case cases[] = {
 	{"the same over TLS", demand_encrypted},
 	{"a vCPU that misses pages", demand_by_vcpu},
 	{"the connection is lost, again and again", lose_connection},
+	{"in rounds, while it is written", send_in_rounds},
+	{"a round is interrupted", interrupt_round},
+	{"the connection is lost between rounds", lose_rounds},
 	{"what makes no sense is refused", refuse_what_makes_no_sense},
 	{"who waits can be killed", kill_who_waits},
 };
