@@ -182,6 +182,8 @@ std::string show_job_end(const Json &job)
 				    text_at(job, "stalled_by"), id);
 	else if (state == "failed")
 		text += fmt::format(" {} What it had done is undone.", text_at(job, "error"));
+	if (job.at("result").is_object() && job.at("result").contains("sentence"))
+		text += fmt::format(" {}", text_at(job.at("result"), "sentence"));
 	return text + "\n";
 }
 
@@ -194,6 +196,12 @@ bool is_at_rest(const Json &job)
 
 ExitCode exit_code_of_job(const Json &job)
 {
+	const auto &result = job.at("result");
+
+	/* A migration is done whatever it came to. */
+	if (result.is_object() && result.contains("outcome") &&
+	    !result.value("outcome", std::string()).starts_with("moved"))
+		return ExitCode::failure;
 	return job.at("state") == "done" ? ExitCode::ok : ExitCode::failure;
 }
 

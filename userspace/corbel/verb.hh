@@ -110,6 +110,7 @@ extern const Verb host_list_verb;
 extern const Verb host_remove_verb;
 extern const Verb host_rotate_verb;
 extern const Verb host_probe_verb;
+extern const Verb migrate_verb;
 extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();

@@ -20,8 +20,9 @@ std::span<const Verb *const> all_verbs()
 		&irq_device_verb,  &irq_balance_verb,  &job_list_verb,	 &job_show_verb,
 		&job_watch_verb,   &job_cancel_verb,   &job_resume_verb, &state_backup_verb,
 		&host_init_verb,   &host_invite_verb,  &host_join_verb,	 &host_list_verb,
-		&host_remove_verb, &host_rotate_verb,  &host_probe_verb, &status_verb,
-		&schema_verb,	   &manual_verb,       &completion_verb, &version_verb,
+		&host_remove_verb, &host_rotate_verb,  &host_probe_verb, &migrate_verb,
+		&status_verb,	   &schema_verb,       &manual_verb,	 &completion_verb,
+		&version_verb,
 	};
 
 	return table;

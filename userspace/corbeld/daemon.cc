@@ -6,6 +6,7 @@
 #include "job_handlers.hh"
 #include "job_view.hh"
 #include "log.hh"
+#include "migrate_handlers.hh"
 #include "probe_job.hh"
 #include "vm_handlers.hh"
 
@@ -84,6 +85,14 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings)
 	return daemon;
 }
 
+/* Calls of other hosts end before what they call does. */
+Daemon::~Daemon()
+{
+	local_.reset();
+	if (hosts_)
+		hosts_->set_migrations(nullptr);
+}
+
 Result<void> Daemon::start()
 {
 	CORBEL_EXPECT(make_folder(settings_.state, 0700));
@@ -96,16 +105,25 @@ Result<void> Daemon::start()
 					    *store_, *warnings_));
 	qemu::RunnerOptions runner;
 	runner.root = settings_.vms;
+	runner.cgroups = qemu::Cgroups({}, settings_.slice);
+	arrivals_ = std::make_unique<Arrivals>(*store_, *hosts_, *warnings_, runner,
+					       settings_.migration);
+	departures_ = std::make_unique<Departures>(*store_, *hosts_, runner, settings_.migration);
+	hosts_->set_migrations(std::make_shared<Migrations>(*arrivals_, *departures_));
+	/* A migration may wait for long, and others must not wait for it. */
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(
-		*store_, {backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
-			  qemu::start_job(*store_, runner), qemu::stop_job(runner)}));
+		*store_,
+		{backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
+		 qemu::start_job(*store_, runner), qemu::stop_job(runner), departures_->job()},
+		{.threads = 16}));
 	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
 	serve_metrics();
 
 	add_job_handlers(dispatcher_, *engine_);
 	add_host_handlers(dispatcher_, *hosts_, *engine_);
-	add_vm_handlers(dispatcher_, {*store_, *engine_, *inventory_, settings_.vms});
+	add_vm_handlers(dispatcher_, {*store_, *engine_, *inventory_, *arrivals_, settings_.vms});
+	add_migrate_handlers(dispatcher_, *hosts_, *departures_, *engine_);
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
 	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {
 		const auto file = arguments.at("file").get<std::string>();

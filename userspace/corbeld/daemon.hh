@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "arrivals.hh"
+#include "departures.hh"
 #include "hosts.hh"
 #include "local_server.hh"
 #include "warnings.hh"
@@ -33,15 +35,18 @@ struct Settings {
 	std::string group = "corbel"; /* who may look */
 	std::string listen = fmt::format("[::]:{}", usual_port); /* for other hosts; empty: not */
 	std::string vms = "/run/corbel/vm"; /* folder of those that it runs */
+	std::string slice = "corbel"; /* of systemd's, or cgroup, for their processes */
 	std::string metrics = "127.0.0.1:9437"; /* empty: none */
 	unsigned keep_jobs = 1000; /* that have ended */
 	unsigned keep_days = 30;
+	MigrationLimits migration{};
 };
 
 class Daemon {
 public:
 	/* Answers when it returns. EBUSY: there is one already. */
 	[[nodiscard]] static Result<std::unique_ptr<Daemon>> start(Settings settings);
+	~Daemon();
 	Daemon(const Daemon &) = delete;
 
 private:
@@ -61,6 +66,8 @@ private:
 	std::unique_ptr<state::Store> store_;
 	std::unique_ptr<Warnings> warnings_;
 	std::unique_ptr<Hosts> hosts_;
+	std::unique_ptr<Arrivals> arrivals_;
+	std::unique_ptr<Departures> departures_;
 	std::unique_ptr<jobs::Engine> engine_;
 	std::unique_ptr<qemu::GuestSource> guests_;
 	std::unique_ptr<qemu::Inventory> inventory_;

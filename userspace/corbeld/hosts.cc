@@ -421,6 +421,20 @@ void Hosts::cut_off(const HostId &id)
 		retired_.push_back(std::move(server.mapped()));
 }
 
+std::shared_ptr<MigrationPeer> Hosts::migrations()
+{
+	const std::lock_guard guard(lock_);
+
+	return migrations_;
+}
+
+void Hosts::set_migrations(std::shared_ptr<MigrationPeer> migrations)
+{
+	const std::lock_guard guard(lock_);
+
+	migrations_ = std::move(migrations);
+}
+
 LastContact Hosts::last_contact(const HostId &id)
 {
 	const std::lock_guard guard(lock_);

@@ -92,6 +92,8 @@ public:
 	void leave(const trust::HostId &from) override;
 	[[nodiscard]] Result<v1::HostCard> join(const trust::Presented &from,
 						const v1::JoinRequest &request) override;
+	[[nodiscard]] std::shared_ptr<MigrationPeer> migrations() override;
+	void set_migrations(std::shared_ptr<MigrationPeer> migrations);
 
 private:
 	using Channel = std::shared_ptr<grpc::Channel>;
@@ -123,6 +125,7 @@ private:
 	/* No longer used; a server cannot be ended from one of its own calls. */
 	std::vector<std::unique_ptr<PeerServer>> retired_;
 	std::map<trust::HostId, LastContact> contacts_;
+	std::shared_ptr<MigrationPeer> migrations_;
 
 	std::unique_ptr<trust::Tunnels> tunnels_;
 	std::unique_ptr<trust::Acceptor> acceptor_;

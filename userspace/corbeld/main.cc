@@ -11,6 +11,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -48,6 +50,11 @@ int main(int argc, char **argv)
 {
 	daemon::Settings settings;
 	bool foreground = false;
+
+	if (argc == 5 && argv[1] == std::string_view("--watch-lease"))
+		return migrate::watch_lease(argv[2], std::atoi(argv[3]),
+					    std::strtoull(argv[4], nullptr, 10));
+	std::uint32_t patience_s = 600;
 	CLI::App app{"corbeld: the daemon of a host that runs Corbel", "corbeld"};
 
 	app.set_version_flag("--version", "corbeld " CORBEL_VERSION);
@@ -58,6 +65,10 @@ int main(int argc, char **argv)
 	app.add_option("--state", settings.state, "Folder of what it remembers")
 		->capture_default_str();
 	app.add_option("--vms", settings.vms, "Folder of the VMs that it runs")
+		->capture_default_str();
+	app.add_option("--slice", settings.slice,
+		       "Name, without .slice, for the cgroups of VMs: a second daemon on a machine "
+		       "has another")
 		->capture_default_str();
 	app.add_option("--group", settings.group, "Group whose members may ask but not change")
 		->capture_default_str();
@@ -73,12 +84,16 @@ int main(int argc, char **argv)
 		->capture_default_str();
 	app.add_option("--keep-days", settings.keep_days, "For how long they are")
 		->capture_default_str();
+	app.add_option("--patience", patience_s,
+		       "Seconds without word of the other host after which a migration gives it up")
+		->capture_default_str();
 	app.footer("Exit status: 0 ended by a signal, 1 failure, 2 wrong usage.");
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::ParseError &error) {
 		return app.exit(error) == 0 ? 0 : 2;
 	}
+	settings.migration.patience = std::chrono::seconds(patience_s);
 	std::signal(SIGPIPE, SIG_IGN);
 	try {
 		return serve(settings);

@@ -20,7 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int most_threads = 8;
-constexpr int largest_message = 1 << 20;
+/* The state of a VM's devices is in one. */
+constexpr int largest_message = 64 << 20;
 
 template <typename T>
 grpc::Status answer(Result<T> result, T *reply)
@@ -69,7 +70,37 @@ public:
 		return grpc::Status::OK;
 	}
 
+	grpc::Status Migrate(grpc::ServerContext *, const v1::MigrateOrder *order,
+			     v1::MigrateAnswer *reply) override
+	{
+		return forward(&MigrationPeer::order, *order, reply);
+	}
+
+	grpc::Status MigrateConnect(grpc::ServerContext *, const v1::MigrateConnectRequest *request,
+				    v1::MigrateConnectReply *reply) override
+	{
+		return forward(&MigrationPeer::connect, *request, reply);
+	}
+
+	grpc::Status MigrateAsk(grpc::ServerContext *, const v1::MigrateAskRequest *request,
+				v1::MigrateAskReply *reply) override
+	{
+		return forward(&MigrationPeer::ask, *request, reply);
+	}
+
 private:
+	template <typename Request, typename Reply>
+	grpc::Status forward(Result<Reply> (MigrationPeer::*how)(const trust::HostId &,
+								 const Request &),
+			     const Request &request, Reply *reply)
+	{
+		const auto migrations = handler_.migrations();
+
+		if (!migrations)
+			return rpc::status_of({ENOSYS, "This host does not move VMs now."});
+		return answer(((*migrations).*how)(host_, request), reply);
+	}
+
 	PeerHandler &handler_;
 	trust::HostId host_;
 };

@@ -21,6 +21,21 @@
 
 namespace corbel::daemon {
 
+/* What paired hosts ask of each other to move VMs. Called by any thread. */
+class MigrationPeer {
+public:
+	MigrationPeer() = default;
+	MigrationPeer(const MigrationPeer &) = delete;
+	virtual ~MigrationPeer() = default;
+
+	[[nodiscard]] virtual Result<v1::MigrateAnswer> order(const trust::HostId &from,
+							      const v1::MigrateOrder &order) = 0;
+	[[nodiscard]] virtual Result<v1::MigrateConnectReply>
+	connect(const trust::HostId &from, const v1::MigrateConnectRequest &request) = 0;
+	[[nodiscard]] virtual Result<v1::MigrateAskReply>
+	ask(const trust::HostId &from, const v1::MigrateAskRequest &request) = 0;
+};
+
 /* Called by any thread. */
 class PeerHandler {
 public:
@@ -34,6 +49,8 @@ public:
 	/* @from is a stranger as it has shown itself, which is all that is known of it. */
 	[[nodiscard]] virtual Result<v1::HostCard> join(const trust::Presented &from,
 							const v1::JoinRequest &request) = 0;
+	/* Null: this host moves no VMs, yet or any more. */
+	[[nodiscard]] virtual std::shared_ptr<MigrationPeer> migrations() = 0;
 };
 
 class PeerServer {

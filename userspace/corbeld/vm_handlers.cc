@@ -2,6 +2,7 @@
 #include "vm_handlers.hh"
 
 #include "job_handlers.hh"
+#include "migrate_handlers.hh"
 
 #include "../qemu/command.hh"
 #include "../qemu/definitions.hh"
@@ -80,6 +81,7 @@ Result<Json> undefine(const Vms &vms, const Json &arguments)
 						  "`corbel vm stop {0}`.",
 						  name, launch->pid));
 	CORBEL_EXPECT(qemu::definition(vms.store, name));
+	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
 	if (!is_dry(arguments))
 		CORBEL_EXPECT(qemu::undefine(vms.store, name));
 	return Json{{"vm", name}, {"dry_run", is_dry(arguments)}, {"changed", true}};
@@ -110,6 +112,7 @@ Result<Json> start(const Vms &vms, const Json &arguments)
 	if (launch && !CORBEL_EXPECT(is_known(vms, qemu::start_kind, argument, arguments)))
 		return nothing_to_do(arguments, fmt::format("'{}' runs already, as process {}.",
 							    name, launch->pid));
+	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
 	return begin_job(vms.engine, qemu::start_kind, argument, arguments,
 			 fmt::format("Starts '{}'.", name));
 }
@@ -125,6 +128,8 @@ Result<Json> stop(const Vms &vms, const Json &arguments)
 	if (!launch && !std::filesystem::exists(vms.root / name, error) &&
 	    !CORBEL_EXPECT(is_known(vms, qemu::stop_kind, argument, arguments)))
 		return nothing_to_do(arguments, fmt::format("'{}' does not run.", name));
+	if (launch)
+		CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
 	return begin_job(vms.engine, qemu::stop_kind, argument, arguments,
 			 fmt::format("Stops '{}'.", name));
 }

@@ -2,6 +2,7 @@
 /* vm_handlers.hh - verbs of `corbel vm` about the VMs that Corbel runs. */
 #pragma once
 
+#include "arrivals.hh"
 #include "dispatcher.hh"
 
 #include "../jobs/engine.hh"
@@ -17,6 +18,7 @@ struct Vms {
 	state::Store &store;
 	jobs::Engine &engine;
 	qemu::Inventory &inventory;
+	Arrivals &arrivals;
 	std::filesystem::path root; /* of the runtime folders */
 };
 

@@ -181,4 +181,36 @@ Result<Vm> Device::open_vm(std::uint64_t vm_id) const
 	return Vm(ScopedFd(ret), vm_id);
 }
 
+Result<Memory> Device::create_memory(std::uint64_t bytes, std::uint32_t flags) const
+{
+	corbel_memory_create create{};
+
+	create.flags = flags;
+	create.bytes = bytes;
+	int ret = call(fd_.get(), request::memory_create, create);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return Memory(ScopedFd(ret), create.number, bytes);
+	case ENOMEM:
+		return failure(ENOMEM, fmt::format("{} MiB of memory are needed for a guest, and "
+						   "{} MiB can be had: nothing was allocated.",
+						   bytes >> 20, create.available >> 20));
+	case EOPNOTSUPP:
+		return failure(EOPNOTSUPP, "corbel_postcopy.ko is not loaded, so there are no "
+					   "memory objects: load it with `modprobe "
+					   "corbel_postcopy`.");
+	case ENOSPC:
+		return failure(ENOSPC, fmt::format("There are {} memory objects already.",
+						   CORBEL_MEMORY_OBJECTS));
+	case EINVAL:
+	case E2BIG:
+		return failure(-ret,
+			       fmt::format("A memory object has whole pages of {} bytes, up "
+					   "to {} GiB: {} bytes are not that.",
+					   CORBEL_MEMORY_PAGE, CORBEL_MEMORY_MAX >> 30, bytes));
+	default:
+		return call_failure(request::memory_create.name, -ret);
+	}
+}
+
 } /* namespace corbel */

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <libcorbel/error.hh>
+#include <libcorbel/memory.hh>
 #include <libcorbel/scoped_fd.hh>
 #include <libcorbel/vm.hh>
 
@@ -40,6 +41,13 @@ public:
 	/* @kvm_vm can be closed afterwards: the attachment does not need it. */
 	[[nodiscard]] Result<Vm> attach(const ScopedFd &kvm_vm) const;
 	[[nodiscard]] Result<Vm> open_vm(std::uint64_t vm_id) const;
+
+	/*
+	 * A memory object of @bytes, all of them allocated. @flags: CORBEL_MEMORY_*. ENOMEM: the
+	 * host has not as much. EOPNOTSUPP: corbel_postcopy.ko is not loaded.
+	 */
+	[[nodiscard]] Result<Memory> create_memory(std::uint64_t bytes,
+						   std::uint32_t flags = 0) const;
 
 private:
 	Device(ScopedFd fd, ModuleIdentity module) : fd_(std::move(fd)), module_(std::move(module))

@@ -10,6 +10,8 @@
 #include <corbel/corbel.h>
 #include <corbel/dist.h>
 #include <corbel/irq.h>
+#include <corbel/memory.h>
+#include <corbel/pager.h>
 
 #include <sys/ioctl.h>
 
@@ -45,6 +47,7 @@ CORBEL_REQUEST(hook_info, CORBEL_HOOK_INFO, corbel_hook_info);
 CORBEL_REQUEST(vm_list, CORBEL_VM_LIST, corbel_vm_list);
 CORBEL_REQUEST(vm_attach, CORBEL_VM_ATTACH, corbel_vm_attach);
 CORBEL_REQUEST(vm_open, CORBEL_VM_OPEN, corbel_vm_open);
+CORBEL_REQUEST(memory_create, CORBEL_MEMORY_CREATE, corbel_memory_create);
 
 /* On a VM fd */
 CORBEL_REQUEST(vm_info, CORBEL_VM_INFO, corbel_vm_info);
@@ -74,6 +77,23 @@ CORBEL_REQUEST(dist_doorbell, CORBEL_DIST_DOORBELL, corbel_dist_doorbell);
 CORBEL_REQUEST(dist_ledger, CORBEL_DIST_LEDGER, corbel_dist_ledger);
 CORBEL_REQUEST(dist_reset, CORBEL_DIST_RESET, corbel_dist_reset);
 CORBEL_REQUEST(dist_stats, CORBEL_DIST_STATS, corbel_dist_stats);
+
+/* On a memory fd */
+CORBEL_REQUEST(memory_info, CORBEL_MEMORY_INFO, corbel_memory_info);
+CORBEL_REQUEST(memory_install, CORBEL_MEMORY_INSTALL, corbel_memory_install);
+CORBEL_REQUEST(memory_fail, CORBEL_MEMORY_FAIL, corbel_memory_fail);
+CORBEL_REQUEST(memory_requeue, CORBEL_MEMORY_REQUEUE, corbel_memory_requeue);
+CORBEL_REQUEST(memory_track, CORBEL_MEMORY_TRACK, corbel_memory_track);
+CORBEL_REQUEST(memory_dirty, CORBEL_MEMORY_DIRTY, corbel_memory_dirty);
+CORBEL_REQUEST(memory_seal, CORBEL_MEMORY_SEAL, corbel_memory_seal);
+CORBEL_REQUEST(memory_prepare, CORBEL_MEMORY_PREPARE, corbel_memory_prepare);
+CORBEL_REQUEST(memory_join, CORBEL_MEMORY_JOIN, corbel_memory_join);
+CORBEL_REQUEST(pager_new, CORBEL_PAGER_NEW, corbel_pager_new);
+
+/* On a pager fd */
+CORBEL_REQUEST(pager_info, CORBEL_PAGER_INFO, corbel_pager_info);
+CORBEL_REQUEST(pager_round, CORBEL_PAGER_ROUND, corbel_pager_round);
+CORBEL_REQUEST(pager_go, CORBEL_PAGER_GO, corbel_pager_go);
 
 #undef CORBEL_REQUEST
 

@@ -21,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char *slice = "corbel.slice";
-
 Result<void> put(const fs::path &file, const std::string &text)
 {
 	const ScopedFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
@@ -50,16 +48,23 @@ fs::path find_mount()
 
 } /* namespace */
 
-Cgroups::Cgroups(fs::path mount)
-	: mount_(std::move(mount)), systemd_(mount_.empty() && fs::exists("/run/systemd/system"))
+Cgroups::Cgroups(fs::path mount, std::string slice)
+	: mount_(std::move(mount)),
+	  slice_(std::move(slice)),
+	  systemd_(mount_.empty() && fs::exists("/run/systemd/system"))
 {
 	if (mount_.empty())
 		mount_ = find_mount();
 }
 
+std::string scope_of(const std::string &slice, const std::string &name)
+{
+	return fmt::format("{}-vm-{}.scope", slice, name);
+}
+
 fs::path Cgroups::folder_of(const std::string &name) const
 {
-	return mount_ / slice / fmt::format("corbel-vm-{}.scope", name);
+	return mount_ / fmt::format("{}.slice", slice_) / scope_of(slice_, name);
 }
 
 Result<std::string> Cgroups::enter(const Description &vm, pid_t pid,
@@ -68,7 +73,7 @@ Result<std::string> Cgroups::enter(const Description &vm, pid_t pid,
 	std::error_code error;
 
 	if (systemd_) {
-		CORBEL_EXPECT(start_scope(vm, pid));
+		CORBEL_EXPECT(start_scope(vm, pid, slice_));
 		return std::string();
 	}
 	if (mount_.empty())
@@ -83,7 +88,7 @@ Result<std::string> Cgroups::enter(const Description &vm, pid_t pid,
 				    "limits of its own.",
 				    folder.string(), error.message()));
 	/* Limits are of use only where the controllers are passed down. */
-	for (const auto &above : {mount_, mount_ / slice})
+	for (const auto &above : {mount_, folder.parent_path()})
 		for (const char *controller : {"+cpu", "+memory"})
 			(void)put(above / "cgroup.subtree_control", controller);
 	const auto limit = [&](const char *file, std::optional<std::uint64_t> value) {

@@ -15,8 +15,11 @@ namespace corbel::qemu {
 
 class Cgroups {
 public:
-	/* @mount: of version 2; empty: as it is found. */
-	explicit Cgroups(std::filesystem::path mount = {});
+	/*
+	 * @mount: of version 2; empty: as it is found. @slice: without its ending; two daemons on
+	 * one machine have different ones, as a VM may go from one to the other.
+	 */
+	explicit Cgroups(std::filesystem::path mount = {}, std::string slice = "corbel");
 
 	/*
 	 * Puts @pid into the VM's cgroup. The cgroup's folder, empty where systemd keeps it; an
@@ -32,10 +35,13 @@ private:
 	[[nodiscard]] std::filesystem::path folder_of(const std::string &name) const;
 
 	std::filesystem::path mount_;
+	std::string slice_;
 	bool systemd_;
 };
 
+[[nodiscard]] std::string scope_of(const std::string &slice, const std::string &name);
+
 /* By systemd: a scope with @pid in it, with the limits of @vm. */
-[[nodiscard]] Result<void> start_scope(const Description &vm, pid_t pid);
+[[nodiscard]] Result<void> start_scope(const Description &vm, pid_t pid, const std::string &slice);
 
 } /* namespace corbel::qemu */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "command.hh"
 
+#include "launcher.hh"
+
 #include <fmt/format.h>
 
 namespace corbel::qemu {
@@ -19,9 +21,11 @@ std::string escaped(std::string_view value)
 
 class Command {
 public:
-	Command(const Description &vm, const Runtime &runtime, const std::string &program)
+	Command(const Description &vm, const Runtime &runtime, const std::string &program,
+		CommandOptions options)
 		: vm_(vm),
 		  runtime_(runtime),
+		  options_(options),
 		  arguments_{program},
 		  bus_(vm.machine.starts_with("microvm") ? "device" : "pci")
 	{}
@@ -29,10 +33,15 @@ public:
 	std::vector<std::string> make()
 	{
 		add({"-name", vm_.name, "-uuid", vm_.uuid, "-nodefaults", "-no-user-config",
-		     "-display", "none", "-machine", vm_.machine, "-accel", vm_.accelerator, "-m",
-		     fmt::format("{}M", vm_.memory >> 20), "-smp", fmt::format("{}", vm_.vcpus)});
+		     "-display", "none", "-machine",
+		     fmt::format("{},memory-backend=corbel-ram", vm_.machine), "-accel",
+		     vm_.accelerator, "-m", fmt::format("{}M", vm_.memory >> 20), "-smp",
+		     fmt::format("{}", vm_.vcpus)});
 		if (vm_.accelerator == "kvm")
 			add({"-cpu", "host"});
+		add_memory();
+		if (options_.incoming)
+			add({"-S", "-incoming", "defer"});
 		add_monitor("daemon", runtime_.monitor());
 		add_monitor("others", runtime_.file("qmp"));
 		add_console();
@@ -62,6 +71,20 @@ private:
 		     fmt::format("socket,id=corbel-{},path={},server=on,wait=off", id,
 				 escaped(path)),
 		     "-mon", fmt::format("chardev=corbel-{},mode=control", id)});
+	}
+
+	/* What is mapped at a multiple of 2 MiB can be mapped 2 MiB at a time. */
+	void add_memory()
+	{
+		const auto size = fmt::format("{}M", vm_.memory >> 20);
+
+		add({"-object",
+		     options_.memory_object
+			     ? fmt::format("memory-backend-file,id=corbel-ram,size={},share=on,"
+					   "align=2M,mem-path={}",
+					   size, node_to_come)
+			     : fmt::format("memory-backend-ram,id=corbel-ram,size={}{}", size,
+					   options_.all_memory ? ",prealloc=on" : "")});
 	}
 
 	void add_console()
@@ -125,6 +148,7 @@ private:
 
 	const Description &vm_;
 	const Runtime &runtime_;
+	CommandOptions options_;
 	std::vector<std::string> arguments_;
 	std::string bus_; /* in the names of virtio's devices */
 	bool has_scsi_ = false;
@@ -152,9 +176,9 @@ std::uint32_t automatic_cid(const std::string &uuid)
 }
 
 std::vector<std::string> command_of(const Description &vm, const Runtime &runtime,
-				    const std::string &program)
+				    const std::string &program, CommandOptions options)
 {
-	return Command(vm, runtime, program).make();
+	return Command(vm, runtime, program, options).make();
 }
 
 } /* namespace corbel::qemu */

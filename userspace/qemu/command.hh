@@ -7,9 +7,19 @@
 
 namespace corbel::qemu {
 
-/* The first one is the program. */
+struct CommandOptions {
+	bool memory_object = false; /* else the memory is QEMU's own */
+	bool all_memory = false; /* of QEMU's own: all of it is allocated before it is ready */
+	bool incoming = false; /* it waits, paused, for the state of a VM that comes here */
+};
+
+/*
+ * The first one is the program. A memory object is named by node_to_come; RAM is called the
+ * same with either kind of memory, so that a VM can come from one to the other.
+ */
 [[nodiscard]] std::vector<std::string> command_of(const Description &vm, const Runtime &runtime,
-						  const std::string &program);
+						  const std::string &program,
+						  CommandOptions options = {});
 
 struct ConsoleFiles {
 	std::string socket, log;

@@ -28,9 +28,10 @@ constexpr std::uint64_t first_cid = 3; /* those before are the host's */
 constexpr std::uint64_t last_cid = 0xfffffffe;
 
 /* Options that say again what the description says, or take QEMU out of Corbel's hands. */
-constexpr std::array<std::string_view, 15> refused_options{
-	"name", "uuid",	     "m",	"smp",	  "accel",    "enable-kvm", "machine", "M",
-	"S",	"daemonize", "pidfile", "chroot", "incoming", "preconfig",  "runas",
+constexpr std::array<std::string_view, 17> refused_options{
+	"name",	    "uuid",	 "m",	  "smp",       "accel",	       "enable-kvm",
+	"machine",  "M",	 "S",	  "daemonize", "pidfile",      "chroot",
+	"incoming", "preconfig", "runas", "mem-path",  "mem-prealloc",
 };
 
 bool only_has(std::string_view text, std::string_view others)
@@ -109,6 +110,8 @@ private:
 		if (!memory)
 			return root_.wrong("memory", "is missing: say how much, such as \"512M\"");
 		vm_.memory = *memory;
+		CORBEL_EXPECT(
+			root_.word("memory_backing", vm_.memory_backing, {"corbel", "ordinary"}));
 		CORBEL_EXPECT(root_.text(
 			"machine", vm_.machine,
 			[](const auto &text) { return text.size() <= 60 && only_has(text, ".-"); },
@@ -322,6 +325,7 @@ Json json_of(const Description &vm)
 	put("uuid", vm.uuid);
 	json["vcpus"] = vm.vcpus;
 	json["memory"] = show_size(vm.memory);
+	put("memory_backing", vm.memory_backing);
 	json["machine"] = vm.machine;
 	json["accelerator"] = vm.accelerator;
 	put("kernel", vm.kernel);

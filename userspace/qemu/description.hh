@@ -51,6 +51,7 @@ struct Description {
 	std::string uuid; /* empty: made when it is defined */
 	std::uint32_t vcpus = 1;
 	std::uint64_t memory = 0; /* bytes */
+	std::string memory_backing; /* corbel, ordinary; empty: corbel where that can be */
 	std::string machine = "q35";
 	std::string accelerator = "kvm";
 	std::string kernel, initrd, append; /* empty: none */

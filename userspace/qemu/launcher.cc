@@ -3,7 +3,11 @@
 
 #include <libcorbel/text_file.hh>
 
+#include <corbel/corbel.h>
+#include <corbel/memory.h>
+
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -47,6 +52,24 @@ struct Pipe {
 enum Number { null_number, output_number, error_number, go_number, report_number, alive_number };
 using Descriptors = std::array<int, alive_number + 1>;
 
+/* What the new process says; of what it says next, its launcher knows what it is. */
+struct Word {
+	std::int64_t number = 0; /* or -errno */
+	std::uint64_t available = 0; /* with ENOMEM */
+};
+
+bool say(Word word)
+{
+	return ::write(report_number, &word, sizeof(word)) == sizeof(word);
+}
+
+bool is_told_to_go()
+{
+	char go = 0;
+
+	return ::read(go_number, &go, 1) == 1;
+}
+
 /* Descriptors of other launches would keep their locks and pipes; they end here. */
 bool take_descriptors(Descriptors descriptors)
 {
@@ -74,33 +97,112 @@ void restore_signals()
 	::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-/* Only what is allowed after a fork of one thread of many. */
-void become(const Descriptors &descriptors, const char *path, char *const *arguments)
+/* The first descriptor that is free is the one that QEMU inherits. */
+Word make_memory(const MemoryWish &wish)
 {
-	const auto self = ::getpid();
-	char go = 0;
+	corbel_memory_create create{};
+	const int device = ::open(CORBEL_DEVICE, O_RDWR | O_CLOEXEC);
 
-	restore_signals();
-	if (!take_descriptors(descriptors) || ::chdir("/") != 0 ||
-	    ::prctl(PR_SET_NAME, waiting_name) != 0 ||
-	    ::write(report_number, &self, sizeof(self)) != sizeof(self))
-		return;
-	if (::read(go_number, &go, 1) != 1)
-		return;
-	::execv(path, arguments);
-	const int number = errno;
-	(void)!::write(report_number, &number, sizeof(number));
+	if (device < 0)
+		return {-errno, 0};
+	create.size = sizeof(create);
+	create.flags = wish.flags;
+	create.bytes = wish.bytes;
+	const int memory = ::ioctl(device, CORBEL_MEMORY_CREATE, &create);
+	if (memory < 0)
+		return {-errno, create.available};
+	if (::fcntl(memory, F_SETFD, 0) != 0)
+		return {-errno, 0};
+	::close(device);
+	return {create.number, 0};
 }
 
-/* One number from the new process. False: it ended, or became QEMU. */
-bool read_number(const ScopedFd &report, int &number)
+/* As the last of the argument at @place. */
+void put_number(char *place, std::uint64_t number)
+{
+	char digits[20];
+	unsigned count = 0;
+
+	do
+		digits[count++] = static_cast<char>('0' + number % 10);
+	while (number /= 10);
+	while (count > 0)
+		*place++ = digits[--count];
+	*place = 0;
+}
+
+struct Plan {
+	Descriptors descriptors;
+	const char *path;
+	char *const *arguments;
+	char *node; /* where its number goes; null: no memory object */
+	const MemoryWish &memory;
+};
+
+/* Only what is allowed after a fork of one thread of many. */
+void become(const Plan &plan)
+{
+	restore_signals();
+	if (!take_descriptors(plan.descriptors) || ::chdir("/") != 0 ||
+	    ::prctl(PR_SET_NAME, waiting_name) != 0 || !say({::getpid(), 0}) || !is_told_to_go())
+		return;
+	if (plan.node) {
+		const auto made = make_memory(plan.memory);
+
+		if (!say(made) || made.number < 0 || !is_told_to_go())
+			return;
+		put_number(plan.node, static_cast<std::uint64_t>(made.number));
+	}
+	::execv(plan.path, plan.arguments);
+	(void)!say({-errno, 0});
+}
+
+/* False: it ended, or became QEMU. */
+bool hear(const ScopedFd &report, Word &word)
 {
 	ssize_t got = 0;
 
 	do
-		got = ::read(report.get(), &number, sizeof(number));
+		got = ::read(report.get(), &word, sizeof(word));
 	while (got < 0 && errno == EINTR);
-	return got == sizeof(number);
+	return got == sizeof(word);
+}
+
+bool tell_to_go(const ScopedFd &go)
+{
+	return ::write(go.get(), "g", 1) == 1;
+}
+
+std::unexpected<Error> no_memory(const MemoryWish &wish, const Word &word)
+{
+	const auto number = static_cast<int>(-word.number);
+
+	switch (number) {
+	case ENOMEM:
+		return failure(
+			ENOMEM,
+			fmt::format("The VM needs {} MiB of memory, and the host can give {} "
+				    "MiB, or its cgroup less: it is not started.",
+				    wish.bytes >> 20, word.available >> 20));
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+	case EOPNOTSUPP:
+		return failure(EOPNOTSUPP, "corbel_postcopy.ko is not loaded, so there are no "
+					   "memory objects.");
+	default:
+		return failure(number, fmt::format("The VM's memory cannot be made: {}.",
+						   describe_errno(number)));
+	}
+}
+
+/* Where the number of the node is to be put; null: it is nowhere. */
+char *place_of_number(const std::vector<char *> &arguments)
+{
+	for (char *argument : arguments)
+		if (char *node = argument ? std::strstr(argument, node_to_come) : nullptr)
+			return std::strchr(node, '#');
+	return nullptr;
 }
 
 } /* namespace */
@@ -122,7 +224,7 @@ Result<std::string> find_program(const std::string &name)
 }
 
 Result<void> launch(const Runtime &runtime, ScopedFd alive, const Program &program,
-		    const std::function<Result<void>(pid_t)> &prepare)
+		    const std::function<Result<void>(pid_t)> &prepare, const MemoryWish &memory)
 {
 	auto go = CORBEL_EXPECT(Pipe::make());
 	auto report = CORBEL_EXPECT(Pipe::make());
@@ -130,23 +232,28 @@ Result<void> launch(const Runtime &runtime, ScopedFd alive, const Program &progr
 	const auto log_path = runtime.file("qemu.log");
 	const ScopedFd log(::open(log_path.c_str(),
 				  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+	auto texts = program.arguments;
 	std::vector<char *> arguments;
-	int number = 0;
+	Word word;
 
 	if (!null || !log)
 		return trouble(log_path);
-	arguments.reserve(program.arguments.size() + 1);
-	for (const auto &argument : program.arguments)
-		arguments.push_back(const_cast<char *>(argument.c_str()));
+	arguments.reserve(texts.size() + 1);
+	for (auto &text : texts)
+		arguments.push_back(text.data());
 	arguments.push_back(nullptr);
-	const Descriptors descriptors{null.get(),   log.get(),	     log.get(),
-				      go.out.get(), report.in.get(), alive.get()};
+	const Plan plan{.descriptors = {null.get(), log.get(), log.get(), go.out.get(),
+					report.in.get(), alive.get()},
+			.path = program.path.c_str(),
+			.arguments = arguments.data(),
+			.node = memory.bytes ? place_of_number(arguments) : nullptr,
+			.memory = memory};
 
 	const auto child = ::fork();
 	if (child == 0) {
 		/* Its parent ends at once: it is nobody's child whom the daemon must wait for. */
 		if (::setsid() >= 0 && ::fork() == 0)
-			become(descriptors, program.path.c_str(), arguments.data());
+			become(plan);
 		::_exit(0);
 	}
 	if (child < 0)
@@ -156,14 +263,24 @@ Result<void> launch(const Runtime &runtime, ScopedFd alive, const Program &progr
 	go.out.reset();
 	report.in.reset();
 	alive.reset();
-	if (!read_number(report.out, number))
+	if (!hear(report.out, word))
 		return failure(ECHILD, "QEMU cannot be started: its process ended before it was "
 				       "told to go.");
-	CORBEL_EXPECT(prepare(number));
-	if (::write(go.in.get(), "g", 1) != 1)
+	CORBEL_EXPECT(prepare(static_cast<pid_t>(word.number)));
+	if (!tell_to_go(go.in))
 		return trouble("pipe");
-	if (read_number(report.out, number)) {
-		errno = number;
+	if (plan.node) {
+		if (!hear(report.out, word))
+			return failure(ECHILD, "QEMU cannot be started: its process ended before "
+					       "its memory was there.");
+		if (word.number < 0)
+			return no_memory(memory, word);
+		CORBEL_EXPECT(memory.made(static_cast<std::uint32_t>(word.number)));
+		if (!tell_to_go(go.in))
+			return trouble("pipe");
+	}
+	if (hear(report.out, word)) {
+		errno = static_cast<int>(-word.number);
 		return trouble(program.path);
 	}
 	return {};

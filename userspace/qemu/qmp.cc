@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,27 @@ namespace {
 constexpr std::size_t most_waiting = 16; /* commands */
 constexpr std::size_t most_events = 256;
 constexpr std::size_t longest_event = std::size_t{64} << 10;
+
+/* @fd goes with the first byte; -1: none does. */
+ssize_t send_with(int socket, std::string_view text, int fd)
+{
+	iovec bytes{.iov_base = const_cast<char *>(text.data()), .iov_len = text.size()};
+	alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+	msghdr message{};
+
+	message.msg_iov = &bytes;
+	message.msg_iovlen = 1;
+	if (fd >= 0) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		auto *rights = CMSG_FIRSTHDR(&message);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(fd));
+		std::memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+	}
+	return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 } /* namespace */
 
@@ -40,6 +62,15 @@ Result<ForeignJson> Qmp::execute(const std::string &command, std::chrono::millis
 	const Deadline deadline(limit);
 
 	return wait_until(CORBEL_EXPECT(send_until(command, arguments, deadline)), deadline);
+}
+
+Result<void> Qmp::give(int fd, const std::string &name, std::chrono::milliseconds limit)
+{
+	const Deadline deadline(limit);
+
+	(void)CORBEL_EXPECT(wait_until(
+		CORBEL_EXPECT(send_until("getfd", {{"fdname", name}}, deadline, fd)), deadline));
+	return {};
 }
 
 Result<std::uint64_t> Qmp::send(const std::string &command, std::chrono::milliseconds limit,
@@ -85,7 +116,7 @@ Result<void> Qmp::greet(Deadline deadline)
 }
 
 Result<std::uint64_t> Qmp::send_until(const std::string &command, const Json &arguments,
-				      Deadline deadline)
+				      Deadline deadline, int fd)
 {
 	Json message{{"execute", command}};
 	std::string text;
@@ -102,12 +133,12 @@ Result<std::uint64_t> Qmp::send_until(const std::string &command, const Json &ar
 	text = message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 
 	for (std::string_view rest = text; !rest.empty();) {
-		const auto sent = ::send(socket_.get(), rest.data(), rest.size(),
-					 MSG_NOSIGNAL | MSG_DONTWAIT);
+		const auto sent = send_with(socket_.get(), rest, fd);
 
-		if (sent >= 0)
+		if (sent >= 0) {
 			rest.remove_prefix(static_cast<std::size_t>(sent));
-		else if (errno == EAGAIN && !wait_for(socket_, POLLOUT, deadline))
+			fd = -1;
+		} else if (errno == EAGAIN && !wait_for(socket_, POLLOUT, deadline))
 			/* Half a command was sent: nothing can follow it. */
 			return broken(ETIMEDOUT, fmt::format("it does not take '{}'", command));
 		else if (errno != EAGAIN && errno != EINTR)

@@ -39,6 +39,10 @@ public:
 	/* In any order. ETIMEDOUT: it did not come in time, and may yet come. */
 	[[nodiscard]] Result<ForeignJson> wait(std::uint64_t id, std::chrono::milliseconds limit);
 
+	/* Gives QEMU @fd, which it knows as @name until a command takes it. */
+	[[nodiscard]] Result<void> give(int fd, const std::string &name,
+					std::chrono::milliseconds limit);
+
 	/* The oldest that was not taken. Nothing: none came within @limit. */
 	[[nodiscard]] Result<std::optional<QmpEvent>> next_event(std::chrono::milliseconds limit);
 	/* More came than are kept. */
@@ -52,7 +56,8 @@ private:
 	{}
 
 	[[nodiscard]] Result<std::uint64_t> send_until(const std::string &command,
-						       const Json &arguments, Deadline deadline);
+						       const Json &arguments, Deadline deadline,
+						       int fd = -1);
 	[[nodiscard]] Result<ForeignJson> wait_until(std::uint64_t id, Deadline deadline);
 	[[nodiscard]] Result<void> greet(Deadline deadline);
 	/* Takes what comes next. False: nothing came. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "runner.hh"
 
-#include "command.hh"
 #include "definitions.hh"
 #include "launcher.hh"
 #include "process.hh"
 #include "qmp.hh"
+#include "vm_process.hh"
 
 #include <poll.h>
 
@@ -23,7 +23,6 @@ using namespace std::chrono_literals;
 using jobs::Severity;
 using jobs::Work;
 
-constexpr auto settle_limit = 20s;
 constexpr auto ask_limit = 2s;
 
 std::string name_in(const jobs::Json &argument)
@@ -41,68 +40,18 @@ std::unexpected<Error> interrupted()
 	return failure(EINTR, "It was interrupted.");
 }
 
-/* Of a VM whose lock we have. */
-struct Found {
-	std::optional<Launch> running;
-	std::optional<ScopedFd> alive; /* if it does not run and has a folder */
-};
-
-/*
- * A process that waits for its launcher, who is dead as we have his lock, is about to end;
- * and who only looks whether QEMU lives has its lock for a moment.
- */
-Result<Found> look(const Runtime &runtime)
-{
-	const Deadline deadline(settle_limit);
-	std::error_code error;
-
-	if (!std::filesystem::exists(runtime.folder(), error))
-		return Found{};
-	for (;;) {
-		if (auto alive = CORBEL_EXPECT(runtime.lock_alive()))
-			return Found{.running = {}, .alive = std::move(alive)};
-		const auto launch = runtime.launch();
-		if (launch && is_alive(launch->pid, launch->started) &&
-		    !waits_for_launcher(launch->pid))
-			return Found{.running = launch, .alive = {}};
-		if (deadline.passed())
-			return failure(EBUSY, fmt::format("Something that is not known to be its "
-							  "QEMU holds {}.",
-							  runtime.file("alive").string()));
-		::poll(nullptr, 0, 10);
-	}
-}
-
 /* False: it goes on for longer than @limit. */
-Result<bool> wait_for_end(const Launch &launch, std::chrono::milliseconds limit, Work *work)
+Result<bool> wait_for_end(const Launch &launch, std::chrono::milliseconds limit, Work &work)
 {
-	const Deadline deadline(limit);
+	bool stopped = false;
+	const auto ended = qemu::wait_for_end(launch, limit, [&] {
+		stopped = work.interrupted();
+		return stopped;
+	});
 
-	while (is_alive(launch.pid, launch.started)) {
-		if (deadline.passed())
-			return false;
-		if (work && work->interrupted())
-			return interrupted();
-		::poll(nullptr, 0, 10);
-	}
-	return true;
-}
-
-Result<void> end_now(const Launch &launch)
-{
-	CORBEL_EXPECT(kill_process(launch.pid, launch.started));
-	if (!CORBEL_EXPECT(wait_for_end(launch, settle_limit, nullptr)))
-		return failure(EBUSY, fmt::format("Process {} does not end though it was killed: "
-						  "the kernel waits for something of it.",
-						  launch.pid));
-	return {};
-}
-
-/* Of a VM that does not run, and whose lock we have. */
-Result<void> clear(const RunnerOptions &options, const Runtime &runtime)
-{
-	CORBEL_EXPECT(options.cgroups.remove(runtime.name()));
-	return runtime.remove();
+	if (stopped)
+		return interrupted();
+	return ended;
 }
 
 /* ---- start ------------------------------------------------------------------------- */
@@ -144,10 +93,28 @@ public:
 						      found.running->pid));
 			return {};
 		}
-		CORBEL_EXPECT(remove_traces(runtime));
-		return qemu::launch(runtime, std::move(*found.alive),
-				    {path, command_of(vm, runtime, options_.program)},
-				    [&](pid_t pid) { return record(work, runtime, vm, pid); });
+		CORBEL_EXPECT(remove_traces(options_, runtime));
+		const auto &backing = vm.memory_backing;
+		StartWish wish{.vm = vm,
+			       .token = work.data().at("token").get<std::string>(),
+			       .command = {.memory_object = backing != "ordinary"},
+			       .warn = [&](Severity severity, std::string text) {
+				       work.warn(severity, std::move(text));
+			       }};
+		auto started = start_qemu(options_, runtime, std::move(*found.alive), wish);
+		if (started || started.error().number != EOPNOTSUPP || !backing.empty())
+			return started;
+		/* Nobody has asked for a memory object: it has to do without. */
+		work.warn(Severity::warning,
+			  fmt::format("{} It has ordinary memory, and cannot be moved to another "
+				      "host by post-copy.",
+				      started.error().sentence));
+		auto again = CORBEL_EXPECT(look(runtime));
+		if (!again.alive)
+			return failure(EBUSY, "The process that was to be QEMU does not end.");
+		CORBEL_EXPECT(remove_traces(options_, runtime));
+		wish.command.memory_object = false;
+		return start_qemu(options_, runtime, std::move(*again.alive), wish);
 	}
 
 	/* One that runs for somebody else need not be waited for. */
@@ -201,43 +168,6 @@ private:
 		return launch.token == work.data().value("token", std::string());
 	}
 
-	/* Of the time before; not the lock, which we have. */
-	[[nodiscard]] Result<void> remove_traces(const Runtime &runtime) const
-	{
-		std::error_code error;
-
-		CORBEL_EXPECT(options_.cgroups.remove(runtime.name()));
-		for (const char *file : {"launch.json", "pid", "daemon.qmp", "qmp", "console",
-					 "console.log", "qemu.log"})
-			if (!std::filesystem::remove(runtime.file(file), error) && error)
-				return failure(error.value(),
-					       fmt::format("{} cannot be removed: {}.",
-							   runtime.file(file).string(),
-							   error.message()));
-		return {};
-	}
-
-	[[nodiscard]] Result<void> record(Work &work, const Runtime &runtime, const Description &vm,
-					  pid_t pid) const
-	{
-		const auto started = start_of(pid);
-		std::vector<std::string> missed;
-		auto cgroup = options_.cgroups.enter(vm, pid, missed);
-
-		if (!started)
-			return failure(ECHILD, "QEMU's process ended before it was told to go.");
-		if (!cgroup) {
-			work.warn(Severity::warning, cgroup.error().sentence);
-			cgroup = std::string();
-		}
-		for (auto &limit : missed)
-			work.warn(Severity::warning, std::move(limit));
-		return runtime.write({.pid = pid,
-				      .started = *started,
-				      .token = work.data().at("token").get<std::string>(),
-				      .cgroup = *cgroup});
-	}
-
 	state::Store &store_;
 	RunnerOptions options_;
 };
@@ -270,7 +200,7 @@ Result<void> escalate(const RunnerOptions &options, const Runtime &runtime, cons
 		if (work.argument().value("force", false) && command != std::string("quit"))
 			continue;
 		const auto told = tell(runtime, launch, command);
-		if (told && CORBEL_EXPECT(wait_for_end(launch, limit, &work)))
+		if (told && CORBEL_EXPECT(wait_for_end(launch, limit, work)))
 			return {};
 		if (!is_alive(launch.pid, launch.started))
 			return {};

@@ -135,19 +135,30 @@ std::optional<Launch> Runtime::launch() const
 	const auto pid = number_in(*json, "pid");
 	if (pid == 0 || !std::in_range<pid_t>(pid))
 		return std::nullopt;
-	return Launch{.pid = static_cast<pid_t>(pid),
+	Launch launch{.pid = static_cast<pid_t>(pid),
 		      .started = number_in(*json, "started_ticks"),
 		      .token = string_in(*json, "token"),
-		      .cgroup = string_in(*json, "cgroup")};
+		      .cgroup = string_in(*json, "cgroup"),
+		      .memory = {},
+		      .migration = string_in(*json, "migration")};
+	const auto memory = json->find("memory");
+	if (memory != json->end() && memory->is_number_unsigned() &&
+	    std::in_range<std::uint32_t>(memory->get<std::uint64_t>()))
+		launch.memory = memory->get<std::uint32_t>();
+	return launch;
 }
 
 Result<void> Runtime::write(const Launch &launch) const
 {
-	const Json json{{"pid", launch.pid},
-			{"started_ticks", launch.started},
-			{"token", launch.token},
-			{"cgroup", launch.cgroup}};
+	Json json{{"pid", launch.pid},
+		  {"started_ticks", launch.started},
+		  {"token", launch.token},
+		  {"cgroup", launch.cgroup}};
 
+	if (launch.memory)
+		json["memory"] = *launch.memory;
+	if (!launch.migration.empty())
+		json["migration"] = launch.migration;
 	CORBEL_EXPECT(replace(file("pid"), fmt::format("{}\n", launch.pid)));
 	return replace(file("launch.json"), json.dump() + "\n");
 }

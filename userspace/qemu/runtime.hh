@@ -7,7 +7,8 @@
  *   ROOT/NAME/console       the serial console; console.log: all that came of it
  *   ROOT/NAME/qemu.log      what QEMU itself said
  *   ROOT/NAME/pid           its process
- *   ROOT/NAME/launch.json   its process, when that was started, by which launch, its cgroup
+ *   ROOT/NAME/launch.json   its process, when that was started, by which launch, its cgroup,
+ *                           its memory object
  *   ROOT/NAME/alive         locked for as long as QEMU lives
  *
  * QEMU holds the lock by a descriptor that it was started with and does not know of. It was
@@ -35,6 +36,8 @@ struct Launch {
 	std::uint64_t started = 0;
 	std::string token; /* of the job that did it */
 	std::string cgroup; /* empty: none of its own */
+	std::optional<std::uint32_t> memory{}; /* number of its memory object; none: ordinary */
+	std::string migration{}; /* session by which it comes, or came, from another host */
 };
 
 class Runtime {

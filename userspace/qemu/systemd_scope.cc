@@ -32,7 +32,8 @@ std::unexpected<Error> refused(const std::string &unit, int number, const char *
 }
 
 /* The functions return a negative errno; the first one is kept. */
-int describe(sd_bus_message *message, const Description &vm, pid_t pid, const std::string &unit)
+int describe(sd_bus_message *message, const Description &vm, pid_t pid, const std::string &slice,
+	     const std::string &unit)
 {
 	int error = sd_bus_message_append(message, "ss", unit.c_str(), "fail");
 	const auto also = [&](int result) { error = error < 0 ? error : result; };
@@ -40,7 +41,8 @@ int describe(sd_bus_message *message, const Description &vm, pid_t pid, const st
 	also(sd_bus_message_open_container(message, 'a', "(sv)"));
 	also(sd_bus_message_append(message, "(sv)", "Description", "s",
 				   fmt::format("VM {}", vm.name).c_str()));
-	also(sd_bus_message_append(message, "(sv)", "Slice", "s", "corbel.slice"));
+	also(sd_bus_message_append(message, "(sv)", "Slice", "s",
+				   fmt::format("{}.slice", slice).c_str()));
 	also(sd_bus_message_append(message, "(sv)", "CollectMode", "s", "inactive-or-failed"));
 	also(sd_bus_message_append(message, "(sv)", "PIDs", "au", 1,
 				   static_cast<std::uint32_t>(pid)));
@@ -55,10 +57,10 @@ int describe(sd_bus_message *message, const Description &vm, pid_t pid, const st
 
 } /* namespace */
 
-Result<void> start_scope(const Description &vm, pid_t pid)
+Result<void> start_scope(const Description &vm, pid_t pid, const std::string &slice)
 {
 	constexpr int most_attempts = 250;
-	const auto unit = fmt::format("corbel-vm-{}.scope", vm.name);
+	const auto unit = scope_of(slice, vm.name);
 	sd_bus *bus_pointer = nullptr;
 	sd_bus_message *message_pointer = nullptr;
 
@@ -72,7 +74,7 @@ Result<void> start_scope(const Description &vm, pid_t pid)
 	    error < 0)
 		return refused(unit, -error, nullptr);
 	const std::unique_ptr<sd_bus_message, Unref> message(message_pointer);
-	if (const int error = describe(message.get(), vm, pid, unit); error < 0)
+	if (const int error = describe(message.get(), vm, pid, slice, unit); error < 0)
 		return refused(unit, -error, nullptr);
 
 	sd_bus_error why = SD_BUS_ERROR_NULL;

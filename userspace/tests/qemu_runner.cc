@@ -34,6 +34,7 @@ using jobs::Engine;
 using jobs::Job;
 using jobs::JobState;
 using testing::HasSubstr;
+using testing::Not;
 
 class Runner : public testing::Test {
 protected:
@@ -160,6 +161,51 @@ TEST_F(Runner, leaves_nothing_of_a_start_that_fails)
 	EXPECT_THAT(job.error, HasSubstr("no-such-device"));
 	EXPECT_FALSE(std::filesystem::exists(runtime.folder()));
 	EXPECT_EQ(qemus().size(), 0U);
+}
+
+/* Where corbel_postcopy.ko is not loaded, as on any machine that these tests are for. */
+TEST_F(Runner, has_ordinary_memory_where_there_is_no_other)
+{
+	if (std::filesystem::exists("/dev/corbel"))
+		GTEST_SKIP() << "the modules are loaded";
+	auto job = run(start_kind);
+	ASSERT_EQ(job.state, JobState::done) << job.error;
+	ASSERT_FALSE(job.warnings.empty());
+	EXPECT_THAT(job.warnings.back().text, HasSubstr("ordinary memory"));
+	ASSERT_TRUE(runtime.launch());
+	EXPECT_FALSE(runtime.launch()->memory);
+
+	ASSERT_EQ(run(stop_kind).state, JobState::done);
+	must(define(*store, description("memory_backing = 'corbel'\n")));
+	job = run(start_kind);
+	EXPECT_EQ(job.state, JobState::failed);
+	EXPECT_THAT(job.error, HasSubstr("corbel_postcopy.ko is not loaded"));
+	EXPECT_FALSE(std::filesystem::exists(runtime.folder()));
+	EXPECT_EQ(qemus().size(), 0U);
+
+	must(define(*store, description("memory_backing = 'ordinary'\n")));
+	job = run(start_kind);
+	EXPECT_EQ(job.state, JobState::done) << job.error;
+	for (const auto &warning : job.warnings)
+		EXPECT_THAT(warning.text, Not(HasSubstr("ordinary memory")));
+}
+
+TEST(runtime, remembers_the_memory_object)
+{
+	const TemporaryFolder folder;
+	const Runtime runtime(folder.path(), "v");
+
+	must(runtime.make());
+	must(runtime.write({.pid = 7,
+			    .started = 8,
+			    .token = "t",
+			    .cgroup = "",
+			    .memory = 12,
+			    .migration = "s"}));
+	EXPECT_EQ(runtime.launch().value().memory, 12U);
+	EXPECT_EQ(runtime.launch().value().migration, "s");
+	std::ofstream(runtime.file("launch.json")) << R"({"pid":7,"memory":-1})";
+	EXPECT_FALSE(runtime.launch().value().memory);
 }
 
 TEST(runtime, has_a_process_or_none)

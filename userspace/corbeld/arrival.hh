@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* arrival.hh - one VM that comes, as the parts of Arrivals share it. */
+#pragma once
+
+#include "arrivals.hh"
+
+#include "../qemu/process.hh"
+
+#include <atomic>
+
+namespace corbel::daemon {
+
+struct Arrivals::Arrival {
+	std::string session;
+	trust::HostId source;
+	migrate::Wish wish;
+	std::string wish_text;
+	migrate::DestinationRecord record;
+	std::string why; /* it was refused */
+
+	std::mutex lock; /* for all of this */
+	std::optional<Memory> memory;
+	std::optional<Pager> pager;
+	bool loading = false, loaded = false, went = false, source_gone = false;
+	bool made_definition = false;
+	Clock::time_point heard = Clock::now();
+	Clock::time_point asked{};
+	std::uint64_t last_answer = 0;
+	std::deque<std::pair<std::uint64_t, migrate::BootTime>> answers; /* when each was sent */
+	migrate::BootTime lease_end{};
+	std::atomic<bool> connecting = false;
+	std::jthread connector;
+
+	[[nodiscard]] bool own_memory() const { return wish.mode == migrate::Mode::precopy; }
+	[[nodiscard]] qemu::Runtime runtime(const qemu::RunnerOptions &options) const
+	{
+		return {options.root, wish.vm.name};
+	}
+	/* The QEMU that was made for this; nothing: there is none. */
+	[[nodiscard]] std::optional<qemu::Launch> launch(const qemu::RunnerOptions &options) const
+	{
+		auto launch = runtime(options).launch();
+
+		if (!launch || launch->migration != session ||
+		    !qemu::is_alive(launch->pid, launch->started))
+			return std::nullopt;
+		return launch;
+	}
+};
+
+struct Arrivals::Told {
+	migrate::Order order = migrate::Order::none;
+	migrate::Epoch epoch = 0;
+	std::string state{};
+	/* What was not known before it, is known by it. */
+	migrate::Terms terms{};
+};
+
+} /* namespace corbel::daemon */

@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "arrival.hh"
+
+#include "log.hh"
+#include "vm_owner.hh"
+
+#include "../qemu/definitions.hh"
+#include "../qemu/process.hh"
+#include "../qemu/vm_process.hh"
+
+#include <libcorbel/device.hh>
+#include <libcorbel/text_file.hh>
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <grpcpp/client_context.h>
+
+namespace corbel::daemon {
+
+using namespace std::chrono_literals;
+using namespace migrate;
+using qemu::Launch;
+using qemu::Runtime;
+
+namespace {
+
+constexpr std::string_view prefix = "migrate/in/";
+constexpr auto tend_every = 100ms;
+constexpr auto ask_after = 2s; /* without a word of the source */
+constexpr unsigned most_steps = 64; /* of one call: it is a bug to need more */
+
+std::string key_of(const std::string &session)
+{
+	return fmt::format("{}{}", prefix, session);
+}
+
+/* 'T' of /proc/PID/stat. */
+bool is_stopped(pid_t pid)
+{
+	const auto text = text_of_file(fmt::format("/proc/{}/stat", pid), 4096).value_or("");
+	const auto at = text.rfind(')');
+
+	return at != text.npos && at + 2 < text.size() &&
+	       (text[at + 2] == 'T' || text[at + 2] == 't');
+}
+
+} /* namespace */
+
+Arrivals::Arrivals(state::Store &store, Hosts &hosts, Warnings &warnings,
+		   qemu::RunnerOptions options, MigrationLimits limits)
+	: store_(store),
+	  hosts_(hosts),
+	  warnings_(warnings),
+	  options_(std::move(options)),
+	  limits_(std::move(limits)),
+	  tender_([this](const std::stop_token &stop) { tend(stop); })
+{}
+
+/* Pagers end here; who misses pages waits until the next daemon has made new ones. */
+Arrivals::~Arrivals()
+{
+	tender_.request_stop();
+	tender_.join();
+	/* A connector must not be the last to have what it belongs to. */
+	for (auto &[session, arrival] : arrivals_)
+		if (arrival->connector.joinable())
+			arrival->connector.join();
+	arrivals_.clear();
+}
+
+/* ---- records ----------------------------------------------------------------------- */
+
+Result<void> Arrivals::keep(Arrival &arrival)
+{
+	const auto &record = arrival.record;
+	const jobs::Json json{{"source", arrival.source.uuid},
+			      {"wish", arrival.wish_text},
+			      {"phase", name_of(record.phase)},
+			      {"end", name_of(record.end)},
+			      {"epoch", record.epoch},
+			      {"why", arrival.why},
+			      {"made_definition", arrival.made_definition}};
+
+	(void)CORBEL_EXPECT(store_.commit(
+		{.conditions = {}, .changes = {state::Put{key_of(arrival.session), json.dump()}}}));
+	return {};
+}
+
+Result<std::shared_ptr<Arrivals::Arrival>> Arrivals::find(const std::string &session,
+							  const trust::HostId &from)
+{
+	const std::lock_guard guard(lock_);
+	auto &arrival = arrivals_[session];
+
+	if (!arrival) {
+		arrival = std::make_shared<Arrival>();
+		arrival->session = session;
+		arrival->source = from;
+		if (const auto entry = CORBEL_EXPECT(store_.get(key_of(session)))) {
+			const auto json = jobs::Json::parse(entry->value, nullptr, false);
+			const auto text = [&](const char *key) {
+				return json.is_object() ? json.value(key, std::string()) : "";
+			};
+
+			arrival->source = {text("source")};
+			arrival->wish_text = text("wish");
+			arrival->why = text("why");
+			arrival->made_definition = json.value("made_definition", false);
+			arrival->record = {.phase = destination_phase_of(text("phase"))
+							    .value_or(DestinationPhase::absent),
+					   .end = end_of_migration(text("end")).value_or(End::none),
+					   .epoch = json.value("epoch", Epoch{0})};
+			if (auto wish = wish_of(arrival->wish_text)) {
+				arrival->wish = *std::move(wish);
+				arrival->record.terms = arrival->wish.terms;
+			}
+		}
+	}
+	if (!from.uuid.empty() && arrival->source.uuid != from.uuid)
+		return failure(EPERM, "That migration is another host's.");
+	return arrival;
+}
+
+bool Arrivals::expects(const std::string &vm)
+{
+	const std::lock_guard guard(lock_);
+
+	for (const auto &[session, arrival] : arrivals_)
+		if (arrival->wish.vm.name == vm &&
+		    arrival->record.phase != DestinationPhase::absent &&
+		    arrival->record.phase != DestinationPhase::ended)
+			return true;
+	return false;
+}
+
+/* ---- what is to be done, and doing it ---------------------------------------------- */
+
+DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
+{
+	DestinationSeen seen{.order = told.order,
+			     .epoch = told.epoch,
+			     .terms = told.terms,
+			     .source_gone = arrival.source_gone,
+			     .silent = Clock::now() - arrival.heard > limits_.patience};
+	const auto launch = arrival.launch(options_);
+
+	if (!launch)
+		return seen;
+	if (arrival.record.terms.rollback)
+		seen.lease = now_since_boot() < arrival.lease_end;
+	if (launch->memory && !arrival.memory)
+		if (auto memory = Memory::open(*launch->memory))
+			arrival.memory = *std::move(memory);
+	if (arrival.memory) {
+		const auto info = arrival.memory->info();
+
+		seen.all_here = info && info->present == info->bytes;
+	}
+	seen.guest = GuestHere::waiting;
+	if (arrival.record.phase >= DestinationPhase::running && is_stopped(launch->pid)) {
+		seen.guest = GuestHere::frozen;
+	} else if (arrival.went) {
+		seen.guest = GuestHere::running;
+	} else if (arrival.loaded) {
+		seen.guest = GuestHere::loaded;
+	} else if (auto monitor = Monitor::connect(arrival.runtime(options_), *launch)) {
+		const auto status = monitor->status();
+
+		if (status && Monitor::runs(*status)) {
+			seen.guest = GuestHere::running;
+			arrival.went = arrival.loaded = true;
+		} else if (status && *status == "paused") {
+			/* With -S that is what becomes of "inmigrate". */
+			seen.guest = GuestHere::loaded;
+			arrival.loaded = true;
+		}
+	} else if (arrival.record.phase >= DestinationPhase::prepared) {
+		/* It is busy with something that waits for a page. */
+		seen.guest = GuestHere::loaded;
+	}
+	if (arrival.own_memory())
+		seen.all_here = seen.guest >= GuestHere::loaded;
+	return seen;
+}
+
+Result<void> Arrivals::drive(Arrival &arrival, const Told &told)
+{
+	for (unsigned i = 0; i < most_steps; i++) {
+		const auto step = next(arrival.record, look(arrival, told));
+
+		if (step.act == DestinationAct::wait || step.act == DestinationAct::answer)
+			return {};
+		const auto done = act(arrival, told, step);
+		if (done)
+			continue;
+		/* What cannot be made or loaded is refused, with the reason. */
+		if (step.act != DestinationAct::make && step.act != DestinationAct::load)
+			return done;
+		arrival.why = done.error().sentence;
+		auto refused = arrival.record;
+		refused.phase = DestinationPhase::ended;
+		refused.end = End::refused;
+		CORBEL_EXPECT(write(arrival, refused));
+	}
+	return failure(ELOOP, fmt::format("The migration {} does not get on: it is {}.",
+					  arrival.session, name_of(arrival.record.phase)));
+}
+
+Result<void> Arrivals::act(Arrival &arrival, const Told &told, const DestinationStep &step)
+{
+	switch (step.act) {
+	case DestinationAct::write:
+		return write(arrival, step.record);
+	case DestinationAct::make:
+		return make(arrival);
+	case DestinationAct::load:
+		return load(arrival, told.state);
+	case DestinationAct::go:
+		return go(arrival);
+	case DestinationAct::freeze:
+		if (const auto launch = arrival.launch(options_))
+			(void)::kill(launch->pid, SIGSTOP);
+		return {};
+	case DestinationAct::destroy:
+		return destroy(arrival);
+	case DestinationAct::fill:
+		return failure(EOPNOTSUPP, "There is no spill file.");
+	case DestinationAct::wait:
+	case DestinationAct::answer:
+		break;
+	}
+	return {};
+}
+
+/* The VM is this host's from `running` on: who asks for it must find it then. */
+Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
+{
+	const auto before = arrival.record;
+	const auto &vm = arrival.wish.vm;
+
+	if (record.phase == DestinationPhase::running) {
+		if (!qemu::definition(store_, vm.name)) {
+			(void)CORBEL_EXPECT(qemu::define(store_, vm));
+			arrival.made_definition = true;
+		}
+		CORBEL_EXPECT(set_owner(store_, vm.name, {.epoch = record.epoch, .here = true}));
+	}
+	arrival.record = record;
+	if (auto kept = keep(arrival); !kept) {
+		arrival.record = before;
+		return kept;
+	}
+	if (record.phase != DestinationPhase::ended)
+		return {};
+	arrival.pager.reset();
+	if (record.end == End::completed) {
+		if (arrival.memory)
+			(void)arrival.memory->join();
+		if (const auto launch = arrival.launch(options_); launch && record.terms.rollback)
+			(void)Lease(arrival.runtime(options_).file("lease"), launch->pid,
+				    launch->started)
+				.lift();
+		arrival.memory.reset();
+	} else if (record.end == End::fenced || record.end == End::died) {
+		/* It is the source's, or nobody's. */
+		CORBEL_EXPECT(set_owner(store_, vm.name,
+					{.epoch = record.epoch + (record.end == End::fenced),
+					 .here = record.end != End::fenced}));
+		if (record.end == End::fenced && arrival.made_definition)
+			(void)qemu::undefine(store_, vm.name);
+	}
+	log(record.end == End::completed || record.end == End::refused ? Level::notice
+								       : Level::warning,
+	    fmt::format("VM '{}' from host {}: {}", vm.name, arrival.wish.source,
+			sentence_of(record.end)),
+	    {{"SESSION", arrival.session}});
+	return {};
+}
+
+Result<void> Arrivals::make(Arrival &arrival)
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto lock = CORBEL_EXPECT(runtime.lock([] { return true; }));
+
+	CORBEL_EXPECT(runtime.make());
+	auto found = CORBEL_EXPECT(qemu::look(runtime));
+	if (found.running)
+		return failure(EEXIST, fmt::format("A VM called '{}' runs there already.",
+						   arrival.wish.vm.name));
+	CORBEL_EXPECT(qemu::remove_traces(options_, runtime));
+	const auto started =
+		qemu::start_qemu(options_, runtime, std::move(*found.alive),
+				 {.vm = arrival.wish.vm,
+				  .token = arrival.session,
+				  .migration = arrival.session,
+				  .command = {.memory_object = !arrival.own_memory(),
+					      .all_memory = arrival.own_memory(),
+					      .incoming = true},
+				  .memory_flags = arrival.own_memory() ? 0 : CORBEL_MEMORY_MISSING,
+				  .warn = [&](jobs::Severity severity, std::string text) {
+					  warnings_.add(severity, std::move(text));
+				  }});
+	if (!started) {
+		(void)qemu::clear(options_, runtime);
+		return started;
+	}
+	const qemu::Deadline deadline(options_.ready_limit);
+	for (;;) {
+		const auto launch = arrival.launch(options_);
+		if (!launch)
+			return failure(ECHILD, fmt::format("QEMU ended there before it was ready: "
+							   "{}.",
+							   runtime.last_words()));
+		auto monitor = Monitor::connect(runtime, *launch);
+		if (monitor)
+			return monitor->set_up(arrival.own_memory(), false);
+		if (deadline.passed())
+			return std::unexpected(monitor.error());
+		::poll(nullptr, 0, 10);
+	}
+}
+
+/* What the devices touch of the memory while they load comes by the pager. */
+Result<void> Arrivals::load(Arrival &arrival, const std::string &state)
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto launch = arrival.launch(options_);
+	const qemu::Deadline deadline(30s);
+
+	if (!launch)
+		return failure(ECHILD, "QEMU has ended there.");
+	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, *launch));
+	if (!arrival.own_memory() && !arrival.loading) {
+		const ScopedFd file(::memfd_create("corbel-devices", MFD_CLOEXEC));
+
+		if (!arrival.pager)
+			return failure(ENOTCONN, "There is no connection for pages.");
+		if (!file ||
+		    ::write(file.get(), state.data(), state.size()) !=
+			    static_cast<ssize_t>(state.size()) ||
+		    ::lseek(file.get(), 0, SEEK_SET) != 0)
+			return failure(errno, fmt::format("The state of its devices cannot be "
+							  "kept: {}.",
+							  describe_errno(errno)));
+		CORBEL_EXPECT(monitor.receive_from(file.get()));
+	}
+	arrival.loading = true;
+	while (CORBEL_EXPECT(monitor.status()) == "inmigrate") {
+		if (!arrival.launch(options_))
+			return failure(ECHILD, fmt::format("QEMU cannot take the VM's state: {}.",
+							   runtime.last_words()));
+		if (deadline.passed())
+			return failure(ETIMEDOUT, "QEMU takes too long for the VM's state.");
+		::poll(nullptr, 0, 2);
+	}
+	arrival.loaded = true;
+	return {};
+}
+
+Result<void> Arrivals::go(Arrival &arrival)
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto launch = arrival.launch(options_);
+
+	if (!launch)
+		return failure(ECHILD, "QEMU has ended.");
+	if (arrival.record.terms.rollback && arrival.record.end != End::completed) {
+		const Lease lease(runtime.file("lease"), launch->pid, launch->started);
+
+		CORBEL_EXPECT(lease.extend(arrival.lease_end));
+		CORBEL_EXPECT(lease.watch(limits_.watcher));
+	}
+	if (is_stopped(launch->pid))
+		(void)::kill(launch->pid, SIGCONT);
+	if (arrival.went)
+		return {};
+	/* The order is enough: an answer may wait for a page. */
+	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, *launch));
+	if (const auto gone_on = monitor.go(); !gone_on && gone_on.error().number != ETIMEDOUT)
+		return gone_on;
+	arrival.went = true;
+	return {};
+}
+
+Result<void> Arrivals::destroy(Arrival &arrival)
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto lock = CORBEL_EXPECT(runtime.lock([] { return true; }));
+
+	arrival.pager.reset();
+	arrival.memory.reset();
+	if (const auto launch = arrival.launch(options_))
+		CORBEL_EXPECT(qemu::end_now(*launch));
+	const auto found = CORBEL_EXPECT(qemu::look(runtime));
+	if (!found.running)
+		CORBEL_EXPECT(qemu::clear(options_, runtime));
+	return {};
+}
+
+/* ---- what the source asks for ------------------------------------------------------ */
+
+Result<void> Arrivals::check(const Wish &wish)
+{
+	auto found = obstacles(wish);
+	const auto known = qemu::definition(store_, wish.vm.name);
+	const auto launch = Runtime(options_.root, wish.vm.name).launch();
+
+	if (known && known->uuid != wish.vm.uuid)
+		found.push_back(
+			fmt::format("Another VM called '{}' is defined there.", wish.vm.name));
+	if (launch && qemu::is_alive(launch->pid, launch->started))
+		found.push_back(fmt::format("A VM called '{}' runs there.", wish.vm.name));
+	if (wish.mode != Mode::precopy)
+		if (const auto device = Device::open(); !device)
+			found.push_back(fmt::format("It has no memory objects: {}",
+						    device.error().sentence));
+	if (found.empty())
+		return {};
+	return failure(EBUSY, fmt::format("{}", fmt::join(found, " ")));
+}
+
+Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::MigrateOrder &order)
+{
+	Told told{.epoch = order.epoch(), .state = order.state()};
+	v1::MigrateAnswer answer;
+
+	if (order.version() != protocol_version)
+		return failure(EPROTO, fmt::format("It speaks version {} of the protocol for "
+						   "migrations, this host {}.",
+						   order.version(), protocol_version));
+	(void)CORBEL_EXPECT(session_of(order.session()));
+	for (auto known = Order::none; known <= Order::gone;
+	     known = static_cast<Order>(static_cast<unsigned>(known) + 1))
+		if (name_of(known) == order.order())
+			told.order = known;
+	if (told.order == Order::reserve && order.only_check()) {
+		CORBEL_EXPECT(check(CORBEL_EXPECT(wish_of(order.wish()))));
+		answer.set_version(protocol_version);
+		answer.set_phase(std::string(name_of(DestinationPhase::absent)));
+		answer.set_end(std::string(name_of(End::none)));
+		return answer;
+	}
+	const auto arrival = CORBEL_EXPECT(find(order.session(), from));
+	/* The source has connected, and may be ahead of what is done with that here. */
+	for (int i = 0; told.order == Order::prepare && arrival->connecting && i < 5000; i++)
+		::poll(nullptr, 0, 1);
+	const std::lock_guard guard(arrival->lock);
+
+	arrival->heard = Clock::now();
+	if (told.order == Order::reserve && arrival->record.phase == DestinationPhase::absent) {
+		auto wish = CORBEL_EXPECT(wish_of(order.wish()));
+
+		CORBEL_EXPECT(check(wish));
+		if (const auto owner = owner_of(store_, wish.vm.name);
+		    owner && *owner && (*owner)->epoch >= order.epoch())
+			return failure(ESTALE,
+				       fmt::format("This host knows of a later owner of '{}' "
+						   "(epoch {}, not {}).",
+						   wish.vm.name, (*owner)->epoch,
+						   order.epoch() - 1));
+		arrival->wish = std::move(wish);
+		arrival->wish_text = order.wish();
+	}
+	told.terms = arrival->wish.terms;
+	if (told.order == Order::gone)
+		arrival->source_gone = true;
+	/* A lease counts from when the answer was sent that the source had got. */
+	if (order.lease_of() != 0 && told.order == Order::run)
+		for (const auto &[number, sent] : arrival->answers)
+			if (number == order.lease_of())
+				arrival->lease_end =
+					std::max(arrival->lease_end, sent + limits_.lease);
+	if (arrival->record.terms.rollback && arrival->record.phase >= DestinationPhase::running)
+		if (const auto launch = arrival->launch(options_))
+			(void)Lease(arrival->runtime(options_).file("lease"), launch->pid,
+				    launch->started)
+				.extend(arrival->lease_end);
+	CORBEL_EXPECT(drive(*arrival, told));
+
+	answer.set_version(protocol_version);
+	answer.set_phase(std::string(name_of(arrival->record.phase)));
+	answer.set_end(std::string(name_of(arrival->record.end)));
+	answer.set_number(++arrival->last_answer);
+	answer.set_why(arrival->why);
+	answer.set_pages(pages_of(*arrival));
+	arrival->answers.emplace_back(arrival->last_answer, now_since_boot());
+	if (arrival->answers.size() > 16)
+		arrival->answers.pop_front();
+	return answer;
+}
+
+std::string Arrivals::pages_of(Arrival &arrival)
+{
+	jobs::Json json = jobs::Json::object();
+
+	if (arrival.memory)
+		if (const auto info = arrival.memory->info()) {
+			json["bytes"] = info->bytes;
+			json["present"] = info->present;
+			json["requested"] = info->requested / CORBEL_MEMORY_PAGE;
+			json["waiting"] = info->waiting;
+			json["waits"] = info->waits;
+			json["duplicates"] = info->duplicates;
+		}
+	if (arrival.pager)
+		if (const auto info = arrival.pager->info()) {
+			json["by_demand"] = info->by_demand;
+			json["by_push"] = info->by_push;
+			json["staged"] = info->staged;
+			json["zeros"] = info->zeros;
+			json["compressed"] = info->compressed;
+			json["wire_bytes"] = info->bytes;
+			json["again"] = info->again;
+		}
+	return json.dump();
+}
+
+/* ---- time -------------------------------------------------------------------------- */
+
+void Arrivals::ask(Arrival &arrival)
+{
+	v1::MigrateAskRequest request;
+	v1::MigrateAskReply reply;
+	const auto sent = now_since_boot();
+	const auto peer = hosts_.records().find(arrival.source.uuid);
+
+	request.set_session(arrival.session);
+	arrival.asked = Clock::now();
+	if (!peer)
+		return;
+	const auto called = hosts_.call(*peer, [&](v1::Peers::Stub &stub) {
+		grpc::ClientContext context;
+
+		context.set_deadline(std::chrono::system_clock::now() + 2s);
+		return stub.MigrateAsk(&context, request, &reply);
+	});
+	if (!called)
+		return;
+	const std::lock_guard guard(arrival.lock);
+	Told told{.epoch = reply.epoch(), .terms = arrival.wish.terms};
+	arrival.heard = Clock::now();
+	for (auto known = Order::run; known <= Order::gone;
+	     known = static_cast<Order>(static_cast<unsigned>(known) + 1))
+		if (name_of(known) == reply.order())
+			told.order = known;
+	if (told.order == Order::gone)
+		arrival.source_gone = true;
+	if (told.order == Order::run && reply.lease())
+		arrival.lease_end = std::max(arrival.lease_end, sent + limits_.lease);
+	if (const auto driven = drive(arrival, told); !driven)
+		warnings_.add(jobs::Severity::warning, driven.error().sentence);
+}
+
+void Arrivals::tend(const std::stop_token &stop)
+{
+	const auto entries = store_.list(prefix);
+
+	for (const auto &entry : entries ? *entries : std::vector<state::Entry>())
+		if (entry.value.find(R"("phase":"ended")") == entry.value.npos ||
+		    entry.value.find(R"("end":"completed")") == entry.value.npos)
+			(void)find(entry.key.substr(prefix.size()), {});
+	while (!stop.stop_requested()) {
+		std::vector<std::shared_ptr<Arrival>> all;
+		{
+			const std::lock_guard guard(lock_);
+			for (const auto &[session, arrival] : arrivals_)
+				all.push_back(arrival);
+		}
+		for (const auto &arrival : all) {
+			bool lonely = false;
+			{
+				const std::unique_lock guard(arrival->lock, std::try_to_lock);
+
+				if (!guard || stop.stop_requested() ||
+				    arrival->record.phase == DestinationPhase::absent)
+					continue;
+				if (arrival->record.phase == DestinationPhase::ended &&
+				    arrival->record.end == End::completed && arrival->went)
+					continue;
+				const auto driven = drive(*arrival, {});
+				if (!driven)
+					warnings_.add(jobs::Severity::warning,
+						      driven.error().sentence);
+				const auto now = Clock::now();
+				lonely = arrival->record.phase != DestinationPhase::ended &&
+					 now - arrival->heard > ask_after &&
+					 now - arrival->asked > 1s;
+			}
+			if (lonely)
+				ask(*arrival);
+		}
+		::poll(nullptr, 0, static_cast<int>(tend_every.count()));
+	}
+}
+
+} /* namespace corbel::daemon */

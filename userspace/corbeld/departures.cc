@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "departures.hh"
+
+#include "mover.hh"
+#include "vm_owner.hh"
+
+#include "../qemu/definitions.hh"
+#include "../qemu/process.hh"
+
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <grpcpp/client_context.h>
+
+namespace corbel::daemon {
+
+using namespace migrate;
+using jobs::Json;
+using jobs::Work;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view session_prefix = "migrate/out/";
+
+Mode mode_in(const Json &argument)
+{
+	return mode_of(argument.value("mode", std::string("postcopy"))).value_or(Mode::postcopy);
+}
+
+Terms terms_in(const Json &argument)
+{
+	return {.rollback = argument.value("rollback", false),
+		.spill = argument.value("spill", false)};
+}
+
+} /* namespace */
+
+Departures::Departures(state::Store &store, Hosts &hosts, qemu::RunnerOptions options,
+		       MigrationLimits limits)
+	: store_(store), hosts_(hosts), options_(std::move(options)), limits_(std::move(limits))
+{}
+
+Departures::~Departures() = default;
+
+struct Departures::Life {
+	std::mutex lock; /* for what is granted, against what is written */
+	std::unique_ptr<Mover> mover;
+};
+
+std::shared_ptr<Departures::Life> Departures::life_of(jobs::JobId id)
+{
+	const std::lock_guard guard(lock_);
+	auto &life = lives_[id];
+
+	if (!life)
+		life = std::make_shared<Life>();
+	return life;
+}
+
+Result<std::string> Departures::plan(const Json &argument)
+{
+	const auto name = argument.at("vm").get<std::string>();
+	const auto vm = CORBEL_EXPECT(qemu::definition(store_, name));
+	const auto peer = CORBEL_EXPECT(hosts_.records().find(argument.at("host")));
+	const auto mode = mode_in(argument);
+	const auto terms = terms_in(argument);
+	const qemu::Runtime runtime(options_.root, name);
+	const auto launch = runtime.launch();
+	v1::MigrateOrder order;
+	v1::MigrateAnswer answer;
+
+	if (!launch || !qemu::is_alive(launch->pid, launch->started))
+		return failure(ENOENT,
+			       fmt::format("'{}' does not run, so there is nothing to move: "
+					   "define it on the other host and start it "
+					   "there.",
+					   name));
+	if (terms.spill)
+		return failure(EOPNOTSUPP, "Pages are not spilled to a file yet: leave --spill "
+					   "out.");
+	if (terms.rollback)
+		for (const auto &disk : vm.disks)
+			if (!disk.read_only)
+				return failure(
+					EINVAL,
+					fmt::format("A rollback would bring back the guest's "
+						    "memory and not what it had written to "
+						    "{} since: --rollback is for guests "
+						    "without disks that they write to.",
+						    disk.path));
+	if (mode != Mode::precopy && !launch->memory)
+		return failure(EINVAL,
+			       fmt::format("The memory of '{}' is QEMU's own, not a memory "
+					   "object: move it with --mode precopy, or start it "
+					   "anew with corbel_postcopy.ko loaded.",
+					   name));
+	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, *launch));
+	const auto blockers = CORBEL_EXPECT(monitor.blockers());
+	if (!blockers.empty())
+		return failure(EBUSY,
+			       fmt::format("QEMU cannot move '{}': {}", name, blockers.front()));
+	if (!argument.value("plain", false) && !kernel_has_tls())
+		return no_kernel_tls();
+	auto wish = CORBEL_EXPECT(wish_here(vm, mode, terms));
+	wish.plain = argument.value("plain", false);
+	order.set_version(protocol_version);
+	order.set_session(CORBEL_EXPECT(qemu::make_uuid()));
+	order.set_order(std::string(name_of(Order::reserve)));
+	order.set_wish(json_of(wish).dump());
+	order.set_only_check(true);
+	auto asked = hosts_.call(peer, [&](v1::Peers::Stub &stub) {
+		grpc::ClientContext context;
+
+		context.set_deadline(std::chrono::system_clock::now() + 10s);
+		return stub.Migrate(&context, order, &answer);
+	});
+	if (!asked)
+		return failure(asked.error().number,
+			       fmt::format("Host {} cannot take '{}': {}", peer.name, name,
+					   asked.error().sentence));
+	return fmt::format("Moves '{}' ({} MiB) to host {} by {}{}{}.", name, vm.memory >> 20,
+			   peer.name, name_of(mode),
+			   terms.rollback ? ", with a way back if that host is lost: without word "
+					    "from here it stops there"
+					  : "",
+			   wish.plain ? ", unencrypted" : "");
+}
+
+Result<v1::MigrateAskReply> Departures::ask(const trust::HostId &from, const std::string &session)
+{
+	const auto entry = CORBEL_EXPECT(store_.get(fmt::format("{}{}", session_prefix, session)));
+	v1::MigrateAskReply reply;
+
+	reply.set_order(std::string(name_of(Order::none)));
+	if (!entry)
+		return reply;
+	const jobs::JobId id = std::strtoull(entry->value.c_str(), nullptr, 10);
+	const auto life = life_of(id);
+	const std::lock_guard guard(life->lock);
+	const auto record_entry = CORBEL_EXPECT(store_.get(fmt::format("job/record/{:020}", id)));
+	if (!record_entry)
+		return reply;
+	const auto job = CORBEL_EXPECT(jobs::job_of(record_entry->value));
+	if (job.argument.value("host", std::string()) != from.uuid)
+		return failure(EPERM, "That migration is with another host.");
+	const auto record = record_of(job);
+	const bool memory = life->mover ? life->mover->has_memory() : true;
+	const auto order = order_of(record, memory);
+	reply.set_order(std::string(name_of(order)));
+	reply.set_epoch(epoch_of(record));
+	if (order == Order::run && record.terms.rollback && life->mover &&
+	    life->mover->grant(record))
+		reply.set_lease(true);
+	return reply;
+}
+
+jobs::JobKind Departures::job()
+{
+	const auto mover = [this](Work &work) {
+		const auto life = life_of(work.id());
+		const std::lock_guard guard(life->lock);
+
+		if (!life->mover)
+			life->mover = std::make_unique<Mover>(store_, hosts_, options_, limits_,
+							      life->lock);
+		return life;
+	};
+	const auto step = [mover](SourcePhase phase) {
+		return [mover, phase](Work &work) { return mover(work)->mover->run(work, phase); };
+	};
+	const auto undo = [mover](Work &work) { return mover(work)->mover->undo(work); };
+	const auto prepare = [this](Work &work) -> Result<void> {
+		auto &data = work.data();
+		const auto name = work.argument().at("vm").get<std::string>();
+
+		(void)CORBEL_EXPECT(plan(work.argument()));
+		const auto launch = qemu::Runtime(options_.root, name).launch();
+		const auto owner = CORBEL_EXPECT(owner_of(store_, name));
+		if (!launch)
+			return failure(ENOENT, fmt::format("'{}' has ended.", name));
+		data["session"] = CORBEL_EXPECT(qemu::make_uuid());
+		data["epoch"] = owner ? owner->epoch : Epoch{1};
+		data["pid"] = launch->pid;
+		data["started"] = launch->started;
+		if (launch->memory)
+			data["memory"] = *launch->memory;
+		(void)CORBEL_EXPECT(store_.commit(
+			{.conditions = {},
+			 .changes = {state::Put{fmt::format("{}{}", session_prefix,
+							    data["session"].get<std::string>()),
+						fmt::format("{}", work.id())}}}));
+		return {};
+	};
+	const auto check = [this](const Json &argument) -> Result<void> {
+		(void)CORBEL_EXPECT(plan(argument));
+		return {};
+	};
+
+	return {.name = migrate_kind,
+		.steps = {{.name = "plan", .run = prepare},
+			  {.name = "reserve", .run = step(SourcePhase::reserve), .undo = undo},
+			  {.name = "warm-up", .run = step(SourcePhase::warm_up), .undo = undo},
+			  {.name = "seal", .run = step(SourcePhase::seal), .undo = undo},
+			  {.name = "hand-over", .run = step(SourcePhase::hand_over), .undo = undo},
+			  {.name = "run", .run = step(SourcePhase::run)},
+			  {.name = "drain", .run = step(SourcePhase::drain)},
+			  {.name = "finish", .run = step(SourcePhase::finish)}},
+		.commit = first_step + static_cast<std::size_t>(commit_point),
+		.check = check};
+}
+
+} /* namespace corbel::daemon */

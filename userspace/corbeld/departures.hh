@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * departures.hh - `vm.migrate`: a VM moves from here to another host, as a job.
+ *
+ * Its steps are the phases of userspace/migrate/protocol.hh; that the job goes on to `run` is
+ * the commit point. What is kept of it is in the job's data; what it came to in `result`:
+ *
+ *   outcome, sentence, epoch, session
+ *   timeline[]     at_ms since it began, phase, what
+ *   samples[]      at_ms, and what the destination said of its pages
+ *   switch_ms      from stopping the guest to when it was let run there, as seen from here
+ *   point_age_ms   of a rollback: how old what the guest went back to was
+ */
+#pragma once
+
+#include "arrivals.hh"
+
+#include "../jobs/job.hh"
+
+namespace corbel::daemon {
+
+inline constexpr const char *migrate_kind = "vm.migrate";
+
+class Departures {
+public:
+	/* All of these outlive it. */
+	Departures(state::Store &store, Hosts &hosts, qemu::RunnerOptions options,
+		   MigrationLimits limits);
+	~Departures();
+	Departures(const Departures &) = delete;
+
+	/*
+	 * Argument: {"vm", "host": id, "name": of the host, "mode", "rollback", "spill",
+	 * "plain"}.
+	 */
+	[[nodiscard]] jobs::JobKind job();
+
+	/* What stands in the way, said by both hosts; else what it would do, in a sentence. */
+	[[nodiscard]] Result<std::string> plan(const jobs::Json &argument);
+
+	/* What a destination that asks is told. */
+	[[nodiscard]] Result<v1::MigrateAskReply> ask(const trust::HostId &from,
+						      const std::string &session);
+
+private:
+	struct Life; /* of a job in this daemon */
+
+	[[nodiscard]] std::shared_ptr<Life> life_of(jobs::JobId id);
+
+	state::Store &store_;
+	Hosts &hosts_;
+	qemu::RunnerOptions options_;
+	MigrationLimits limits_;
+	std::mutex lock_;
+	std::map<jobs::JobId, std::shared_ptr<Life>> lives_;
+};
+
+} /* namespace corbel::daemon */

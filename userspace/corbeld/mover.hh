@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mover.hh - the source's end of one migration, for as long as a daemon works on it. */
+#pragma once
+
+#include "arrivals.hh"
+
+#include "../jobs/job.hh"
+
+#include <optional>
+
+namespace corbel::daemon {
+
+/* Of the job: the one before it plans. */
+inline constexpr std::size_t first_step = 1;
+
+/* What the protocol calls the record, of the job as it is in the store. */
+[[nodiscard]] migrate::SourceRecord record_of(const jobs::Job &job);
+
+class Mover {
+public:
+	/* @granting: held by whoever grants a lease, and while `back` is written. */
+	Mover(state::Store &store, Hosts &hosts, const qemu::RunnerOptions &options,
+	      const MigrationLimits &limits, std::mutex &granting);
+
+	/* A phase, until the next one is to be written. An error before the commit undoes. */
+	[[nodiscard]] Result<void> run(jobs::Work &work, migrate::SourcePhase phase);
+	/* All of it. */
+	[[nodiscard]] Result<void> undo(jobs::Work &work);
+
+	[[nodiscard]] bool has_memory() const { return memory_there_; }
+	/* False: no more. With @granting held. */
+	[[nodiscard]] bool grant(const migrate::SourceRecord &record);
+
+private:
+	using Clock = std::chrono::steady_clock;
+
+	void remember(jobs::Work &work);
+	[[nodiscard]] migrate::SourceRecord record(jobs::Work &work,
+						   migrate::SourcePhase phase) const;
+	[[nodiscard]] migrate::SourceSeen look(jobs::Work &work, migrate::SourcePhase phase);
+	[[nodiscard]] std::optional<qemu::Launch> launch() const;
+	[[nodiscard]] Result<migrate::Monitor> monitor() const;
+	/* True: the phase is over. */
+	[[nodiscard]] Result<bool> write(jobs::Work &work, migrate::SourcePhase phase,
+					 const migrate::SourceRecord &record);
+	[[nodiscard]] Result<void> act(jobs::Work &work, const migrate::SourceStep &step);
+	[[nodiscard]] Result<void> tell(jobs::Work &work, migrate::Order order);
+	[[nodiscard]] Result<void> warm(jobs::Work &work);
+	[[nodiscard]] Result<void> warm_by_qemu(jobs::Work &work);
+	[[nodiscard]] Result<void> stop();
+	[[nodiscard]] Result<void> go();
+	[[nodiscard]] Result<void> discard(jobs::Work &work);
+	/* Device state, once. */
+	[[nodiscard]] Result<void> save_devices();
+	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work, bool pager);
+	/* A pager that serves, made anew if the one before is lost. */
+	[[nodiscard]] Result<void> serve(jobs::Work &work, bool final);
+	void end(jobs::Work &work, migrate::Outcome outcome);
+	void note(jobs::Work &work, std::string_view phase, std::string_view what);
+	void sample(jobs::Work &work, const std::string &pages);
+
+	state::Store &store_;
+	Hosts &hosts_;
+	const qemu::RunnerOptions &options_;
+	const MigrationLimits &limits_;
+	std::mutex &granting_;
+
+	std::string vm_, session_;
+	qemu::Launch launch_;
+	bool own_memory_ = false, plain_ = false;
+	migrate::Wish wish_;
+
+	std::optional<Memory> memory_;
+	std::optional<Pager> pager_;
+	bool going_ = false; /* the pager sends what is final */
+	bool memory_there_ = true;
+	bool sending_ = false, warm_ = false, told_ = false;
+	unsigned rounds_ = 0;
+	std::string devices_;
+	std::string trouble_;
+	std::optional<migrate::DestinationSays> peer_;
+	std::string why_; /* the destination refused */
+	std::uint64_t answer_ = 0; /* number of the last one */
+	Clock::time_point heard_ = Clock::now(), granted_ = Clock::now();
+	Clock::time_point stopped_at_{}, last_sample_{};
+};
+
+} /* namespace corbel::daemon */
