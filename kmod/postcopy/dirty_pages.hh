@@ -47,7 +47,8 @@ public:
 	{
 		Word *memory = __atomic_load_n(&memory_, __ATOMIC_ACQUIRE);
 
-		if (memory && (bits &= existing(index)))
+		bits &= existing(index);
+		if (memory && bits)
 			(void)memory[index].fetch_or(bits, rt::Order::seq_cst);
 	}
 

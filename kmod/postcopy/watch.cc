@@ -22,25 +22,23 @@ using rt::Result;
 constexpr u32 piece_pages = CORBEL_MEMORY_PIECE / CORBEL_MEMORY_PAGE;
 
 /* One at a time. */
-class [[nodiscard]] Turn {
+class Turn {
 public:
-	static Result<Turn> take(Region &region)
-	{
-		CORBEL_TRY(rt::check_shim(corbel_node_begin(region.node)));
-		return Turn(region.node);
-	}
-	Turn(Turn &&other) noexcept : node_(other.node_) { other.node_ = nullptr; }
+	explicit Turn(Region &region) : node_(region.node), error_(corbel_node_begin(node_)) {}
 	~Turn()
 	{
-		if (node_)
+		if (!error_)
 			corbel_node_end(node_);
 	}
 	Turn(const Turn &) = delete;
+	Turn &operator=(const Turn &) = delete;
+
+	/* Error::interrupted: the caller is being killed. */
+	[[nodiscard]] Result<void> taken() const { return rt::check_shim(error_); }
 
 private:
-	explicit Turn(corbel_node *node) : node_(node) {}
-
-	corbel_node *node_;
+	corbel_node *const node_;
+	const int error_;
 };
 
 /* A bit for each page, zeroed. */
@@ -80,8 +78,9 @@ Result<long> track(Region &region, u64 user)
 	const auto request =
 		CORBEL_TRY(read_arguments<corbel_memory_track>(user, CORBEL_MEMORY_TRACK_OFF));
 	const bool on = !(request.flags & CORBEL_MEMORY_TRACK_OFF);
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
 
+	CORBEL_TRY(turn.taken());
 	if (region.watch.tracked() == on)
 		return Error::already;
 	if (!on) {
@@ -139,9 +138,10 @@ void rewrite(Region &region, const u64 *told)
 
 Result<u64> collect_or_keep(Region &region, u64 *told, bool keep)
 {
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
 	u64 sum = 0;
 
+	CORBEL_TRY(turn.taken());
 	if (!region.watch.tracked())
 		return Error::invalid;
 	if (!keep)
@@ -178,8 +178,9 @@ Result<long> dirty(Region &region, u64 user)
 
 Result<void> set_seal(Region &region)
 {
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
 
+	CORBEL_TRY(turn.taken());
 	if (region.watch.seal.is_set())
 		return Error::already;
 	if (region.states.count_present() != region.states.size())
@@ -207,7 +208,9 @@ Result<void> clear_seal(Region &region)
 	}
 	/* They may hold locks that the turn's owner waits for. */
 	corbel_store_wake_all(region.store);
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
+
+	CORBEL_TRY(turn.taken());
 	return adapt_mappings(region);
 }
 
@@ -225,8 +228,10 @@ Result<long> seal(Region &region, u64 user)
 
 Result<u64> make_tables(Region &region)
 {
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
 	u64 there = 0, made = 0;
+
+	CORBEL_TRY(turn.taken());
 	const auto done = rt::check_shim(corbel_node_prepare(region.node, &there, &made));
 
 	region.watch.tables.fetch_add(made, rt::Order::relaxed);
@@ -245,9 +250,10 @@ Result<long> prepare(Region &region, u64 user)
 
 Result<u64> join_pieces(Region &region)
 {
-	const auto turn = CORBEL_TRY(Turn::take(region));
+	const Turn turn(region);
 	u64 pieces = 0;
 
+	CORBEL_TRY(turn.taken());
 	if (region.watch.watched())
 		return Error::busy;
 	/* Some may be watched still, if whoever stopped that was killed. */
@@ -317,10 +323,10 @@ void corbel_region_rewrite(struct corbel_region *region, const u64 *bitmap)
 int corbel_region_hold_seal(struct corbel_region *handle)
 {
 	/* Not one that is being set, which may fail yet. */
-	const auto turn = Turn::take(*Region::from(handle));
+	const Turn turn(*Region::from(handle));
 
-	if (!turn)
-		return turn.to_errno();
+	if (!turn.taken())
+		return turn.taken().to_errno();
 	return Region::from(handle)->watch.seal.hold() ? 0 : -16 /* EBUSY */;
 }
 
