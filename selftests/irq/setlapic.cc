@@ -4,6 +4,7 @@
  * the PIC's ExtINT, level-triggered pins. The record must be right at once after
  * each of them, and no VM entry may find it short.
  */
+#include "injections.hh"
 #include "observed_vm.hh"
 #include "tap.hh"
 #include "wait.hh"
@@ -156,26 +157,37 @@ void pass_extint()
 
 	irq_check(irq, CORBEL_IRQ_CHECK_ON);
 	vm.enable_pic(0x30);
+	const injections before = read_injections(vm, irq);
 	vm.start();
 	for (uint64_t i = 1; i <= 20; i++) {
 		vm.pulse_line(3);
-		vm.wait("the PIC's interrupt is handled", [&] { return vm.handled(0, 0x33) == i; });
+		/* The guest may handle one twice, see check_injections(). */
+		vm.wait("the PIC's interrupt is handled",
+			[&] { return observed.read(0).injected == i && vm.handled(0, 0x33) >= i; });
 	}
 	corbel_irq_vcpu now = observed.read(0);
 	CHECK_EQ(now.extint, 20u, "ExtINT");
-	CHECK_EQ(now.injected, 20u, "injected");
 	CHECK_EQ(sum_paths(now.accepted), 0u, "accepted by the local APIC");
 
 	/* The same vector by both ways: the local APIC's must stay pending. */
 	vm.set_mode(0, guest_mode::masked);
 	vm.pulse_line(3);
-	CHECK_EQ(vm.send_msi(0, 0x33), 1, "MSI");
+	{
+		/* So that no VM entry meets the MSI on its way from the record to the IRR. */
+		parked guard(vm.at(0));
+
+		CHECK_EQ(vm.send_msi(0, 0x33), 1, "MSI");
+	}
 	check_record_is_lapic(observed, 0);
 	vm.set_mode(0, guest_mode::spin);
-	vm.wait("both are handled", [&] { return vm.handled(0, 0x33) == 22; });
+	vm.wait("both are handled",
+		[&] { return observed.read(0).injected == 22 && vm.handled(0, 0x33) >= 22; });
 	wait_idle(vm);
 	check_record_is_irr(irq, 1);
-	CHECK_EQ(observed.read(0).injected, 22u, "injected");
+	now = observed.read(0);
+	CHECK_EQ(now.injected, 22u, "injected");
+	CHECK_EQ(now.extint, 21u, "ExtINT");
+	check_injections(before, read_injections(vm, irq));
 	check_ledger(irq, 1);
 	check_no_entry_was_short(irq);
 	CHECK_EQ(irq_check(irq).extra, 0u, "VM entries with a vector that was not there");
