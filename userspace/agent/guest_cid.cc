@@ -7,6 +7,7 @@
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <cerrno>
 #include <charconv>
@@ -48,6 +49,15 @@ std::optional<std::uint32_t> cid_of_device(std::string_view device)
 			return cid;
 	}
 	return std::nullopt;
+}
+
+/* Of itself the kernel gives a guest two seconds, which a starved one may not keep. */
+bool limit_connecting(int fd, std::chrono::milliseconds limit)
+{
+	const auto seconds = std::chrono::ceil<std::chrono::seconds>(limit);
+	const timeval time{.tv_sec = seconds.count(), .tv_usec = 0};
+
+	return ::setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &time, sizeof(time)) == 0;
 }
 
 /* Readable and writable in a moment, or not until then. */
@@ -113,6 +123,8 @@ Result<ScopedFd> connect_to_guest(std::uint32_t cid, std::chrono::milliseconds l
 		return failure(errno, fmt::format("This host has no vsock ({}): `modprobe "
 						  "vhost_vsock` first.",
 						  describe_errno(errno)));
+	if (!limit_connecting(fd.get(), limit))
+		return no_agent(errno, cid);
 	if (::connect(fd.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0)
 		return fd;
 	if (errno != EINPROGRESS)
