@@ -5,6 +5,7 @@
 
 #include <corbel/corbel.h>
 #include <corbel/memory.h>
+#include <corbel/version.h>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -100,10 +101,17 @@ void restore_signals()
 /* The first descriptor that is free is the one that QEMU inherits. */
 Word make_memory(const MemoryWish &wish)
 {
+	corbel_hello hello{};
 	corbel_memory_create create{};
 	const int device = ::open(CORBEL_DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (device < 0)
+		return {-errno, 0};
+	hello.size = sizeof(hello);
+	hello.abi_major = CORBEL_ABI_MAJOR;
+	hello.abi_minor = CORBEL_ABI_MINOR;
+	std::strncpy(hello.version, CORBEL_VERSION, sizeof(hello.version) - 1);
+	if (::ioctl(device, CORBEL_HELLO, &hello) < 0)
 		return {-errno, 0};
 	create.size = sizeof(create);
 	create.flags = wish.flags;
@@ -190,6 +198,9 @@ std::unexpected<Error> no_memory(const MemoryWish &wish, const Word &word)
 	case EOPNOTSUPP:
 		return failure(EOPNOTSUPP, "corbel_postcopy.ko is not loaded, so there are no "
 					   "memory objects.");
+	case EPROTO:
+		return failure(EPROTO, "The VM's memory cannot be made: corbeld and the modules that "
+				       "are loaded do not fit; see `corbel doctor`.");
 	default:
 		return failure(number, fmt::format("The VM's memory cannot be made: {}.",
 						   describe_errno(number)));
