@@ -198,6 +198,9 @@ Result<void> Arrivals::drive(Arrival &arrival, const Told &told)
 		if (step.act == DestinationAct::wait || step.act == DestinationAct::answer)
 			return {};
 		const auto done = act(arrival, told, step);
+		/* The source is not silent while it waits for an answer, however long that takes. */
+		if (told.order != Order::none)
+			arrival.heard = Clock::now();
 		if (done)
 			continue;
 		/* What cannot be made or loaded is refused, with the reason. */
