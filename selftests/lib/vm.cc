@@ -39,7 +39,13 @@ guest_vm::guest_vm(unsigned vcpus, unsigned max_vcpus)
 {
 	kvm.reset(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	CHECK(kvm, "open /dev/kvm: {}", error_name(errno));
-	vm.reset(KVM_CALL(kvm.get(), KVM_CREATE_VM, 0));
+	/* It gives up for whatever the kernel wants of this thread, such as io_uring's last work. */
+	int made;
+	do {
+		made = call(kvm.get(), KVM_CREATE_VM, 0);
+	} while (made == -EINTR);
+	CHECK(made >= 0, "KVM_CREATE_VM answers {}", error_name(made));
+	vm.reset(made);
 	map_memory(std::max(vcpus, max_vcpus));
 	write_tables();
 
