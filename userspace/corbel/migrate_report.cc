@@ -64,8 +64,8 @@ std::uint64_t number_at(const Json &object, const char *key)
 {
 	const auto found = object.find(key);
 
-	return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>()
-								    : 0;
+	return found != object.end() && found->is_number_integer() ? found->get<std::uint64_t>()
+								   : 0;
 }
 
 std::int64_t time_at(const Json &object)

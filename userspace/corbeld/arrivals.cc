@@ -151,8 +151,16 @@ DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 			     .silent = Clock::now() - arrival.heard > limits_.patience};
 	const auto launch = arrival.launch(options_);
 
-	if (!launch)
+	/* A QEMU whose source breaks off ends by itself, and leaves its folder. */
+	if (!launch) {
+		const auto left = arrival.runtime(options_).launch();
+
+		if (arrival.record.phase == DestinationPhase::ended &&
+		    arrival.record.end != End::completed && left &&
+		    left->migration == arrival.session)
+			seen.guest = GuestHere::waiting;
 		return seen;
+	}
 	if (arrival.record.terms.rollback)
 		seen.lease = now_since_boot() < arrival.lease_end;
 	if (launch->memory && !arrival.memory)

@@ -60,11 +60,16 @@ Result<ScopedFd> take_lock(const std::string &path)
 
 	if (!file)
 		return failed(path);
-	if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
-		return failure(EBUSY,
-			       fmt::format("Another corbeld has the state in {}: there is "
-					   "one for each host.",
-					   std::filesystem::path(path).parent_path().string()));
+	/* A process that one that was killed had just made may have it for a moment. */
+	for (int i = 0; ::flock(file.get(), LOCK_EX | LOCK_NB) != 0; i++) {
+		if (i == 200)
+			return failure(
+				EBUSY,
+				fmt::format("Another corbeld has the state in {}: there is "
+					    "one for each host.",
+					    std::filesystem::path(path).parent_path().string()));
+		std::this_thread::sleep_for(10ms);
+	}
 	return file;
 }
 

@@ -282,6 +282,7 @@ Result<void> Mover::tell(Work &work, Order order)
 				  now.terms));
 
 		wish.plain = plain_;
+		wish.source = CORBEL_EXPECT(hosts_.identity())->name();
 		message.set_wish(json_of(wish).dump());
 	}
 	if (order == Order::prepare) {
