@@ -205,7 +205,8 @@ void compare()
 	fill_pattern(source, 1);
 	seal(source);
 	by_userfaultfd();
-	const figure base = by_userfaultfd(), process = by_pager(nullptr), kernel = by_pager(&source);
+	const figure base = by_userfaultfd(), process = by_pager(nullptr),
+		     kernel = by_pager(&source);
 
 	print("userfaultfd, from a process", base, base);
 	print("a pager, from a process", process, base);

@@ -43,7 +43,8 @@ struct frame {
 		head.flags = flags;
 		seal();
 	}
-	static frame hello(wire::Role role, wire::Stream stream, uint64_t pages, uint32_t window = 64)
+	static frame hello(wire::Role role, wire::Stream stream, uint64_t pages,
+			   uint32_t window = 64)
 	{
 		wire::Hello hello{};
 		frame made;

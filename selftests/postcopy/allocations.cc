@@ -136,7 +136,8 @@ unsigned by_userfaultfd()
 		for (uint64_t done = 0; done < pages; done++) {
 			if (read(faults.get(), &message, sizeof(message)) != sizeof(message))
 				break;
-			uffdio_copy copy = {.dst = message.arg.pagefault.address & ~(page_bytes - 1),
+			uffdio_copy copy = {.dst = message.arg.pagefault.address &
+						   ~(page_bytes - 1),
 					    .src = reinterpret_cast<__u64>(contents),
 					    .len = page_bytes};
 			ioctl(faults.get(), UFFDIO_COPY, &copy);

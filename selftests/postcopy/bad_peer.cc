@@ -95,16 +95,15 @@ void damage_contents()
 	relayed moved(source, target, demand, push);
 
 	moved.serve.go();
-	wait_until("it is done",
-		   [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
+	wait_until("it is done", [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
 	const auto info = moved.fetch.info();
 	CHECK_EQ(info.state, static_cast<unsigned>(CORBEL_PAGER_DONE), "error {}", info.error);
 	CHECK(damaged > 0, "nothing was damaged");
 	CHECK_EQ(info.again, damaged.load(), "pages asked for again");
 	CHECK_EQ(count_wrong(target, seed), 0u, "pages that are wrong");
 	CHECK_EQ(target.info().installed, pages, "installed");
-	comment("{} of {} pages damaged on the way, {} asked for again", damaged.load(), carried.load(),
-		info.again);
+	comment("{} of {} pages damaged on the way, {} asked for again", damaged.load(),
+		carried.load(), info.again);
 }
 
 /* A bit of a head changes: nobody knows where the next one begins, so the connection ends. */
@@ -123,7 +122,8 @@ void damage_heads()
 		relayed moved(source, target, demand, push);
 
 		moved.serve.go();
-		wait_until("it ends", [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
+		wait_until("it ends",
+			   [&] { return moved.fetch.info().state != CORBEL_PAGER_RUNNING; });
 		const auto info = moved.fetch.info();
 		if (info.state == CORBEL_PAGER_DONE) {
 			CHECK(target.info().present == target.info().bytes, "done too early");
@@ -213,11 +213,13 @@ corbel_pager_info face(const memory_object &memory, wire::Role role, uint64_t wh
 	threads.emplace_back(listen_to, demand.second.get());
 	threads.emplace_back(listen_to, push.second.get());
 	CHECK(frame::hello(other, wire::Stream::push, memory.pages()).send(push.second.get()) &&
-		      frame::hello(other, wire::Stream::demand, memory.pages()).send(demand.second.get()),
+		      frame::hello(other, wire::Stream::demand, memory.pages())
+			      .send(demand.second.get()),
 	      "sending a hello: {}", error_name(errno));
 	if (role == wire::Role::serve) {
 		/* GO waits for what the other end has. */
-		CHECK(frame(wire::Kind::have, wire::last).send(push.second.get()), "sending what is there: {}", error_name(errno));
+		CHECK(frame(wire::Kind::have, wire::last).send(push.second.get()),
+		      "sending what is there: {}", error_name(errno));
 		mine.go();
 	}
 	talk(push.second.get(), memory.pages(), 2 * which);

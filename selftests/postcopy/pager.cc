@@ -26,7 +26,8 @@ constexpr unsigned zero_every = 5;
 
 /* What has pages, and what misses them. */
 struct two_objects {
-	explicit two_objects(uint64_t pages) : source(pages * page_bytes, 0), target(pages * page_bytes)
+	explicit two_objects(uint64_t pages)
+		: source(pages * page_bytes, 0), target(pages * page_bytes)
 	{
 		fill_pattern(source, seed, zero_every);
 		seal(source);
@@ -121,10 +122,12 @@ void push_compressible()
 /* Those that touch pages in an order of their own while they are pushed. */
 class touchers {
 public:
-	touchers(const memory_object &memory, unsigned count) : map(memory.fd(), memory.pages() * page_bytes)
+	touchers(const memory_object &memory, unsigned count)
+		: map(memory.fd(), memory.pages() * page_bytes)
 	{
 		for (unsigned t = 0; t < count; t++)
-			threads.emplace_back([this, t, pages = memory.pages()] { touch(t, pages); });
+			threads.emplace_back(
+				[this, t, pages = memory.pages()] { touch(t, pages); });
 	}
 	/* How many words were wrong. */
 	uint64_t join()
@@ -241,9 +244,8 @@ void lose_connection()
 		pager &gone = share % 3 ? moved.serve : moved.fetch;
 		pager &left = share % 3 ? moved.fetch : moved.serve;
 		gone.close();
-		wait_until("the other end notices", [&] {
-			return left.info().state != CORBEL_PAGER_RUNNING;
-		});
+		wait_until("the other end notices",
+			   [&] { return left.info().state != CORBEL_PAGER_RUNNING; });
 		if (left.info().state == CORBEL_PAGER_DONE)
 			break;
 		CHECK_EQ(left.info().state, static_cast<unsigned>(CORBEL_PAGER_LOST), "state");
@@ -262,14 +264,16 @@ void lose_connection()
 /* Threads that write to an eighth of an object until they are told to stop. */
 class writers {
 public:
-	explicit writers(const memory_object &memory) : map(memory.fd(), memory.pages() * page_bytes)
+	explicit writers(const memory_object &memory)
+		: map(memory.fd(), memory.pages() * page_bytes)
 	{
 		for (unsigned t = 0; t < 2; t++)
 			threads.emplace_back([this, t, pages = memory.pages()] {
 				std::mt19937_64 random(t);
 
 				for (uint64_t i = 1; !stopping; i++)
-					map.word(random() % (pages / 8), random() % words_of_page) = i;
+					map.word(random() % (pages / 8), random() % words_of_page) =
+						i;
 			});
 	}
 	~writers() { stop(); }
@@ -458,13 +462,14 @@ void refuse_what_makes_no_sense()
 	CHECK(first, "a good one");
 	CHECK_EQ(refused(objects.target, good), -EBUSY, "a second one");
 	corbel_memory_install install = {.flags = CORBEL_MEMORY_ZERO, .bytes = page_bytes};
-	CHECK_EQ(::corbel::selftest::request(objects.target.fd(), CORBEL_MEMORY_INSTALL, install), -EBUSY,
-		 "pages by another way");
+	CHECK_EQ(::corbel::selftest::request(objects.target.fd(), CORBEL_MEMORY_INSTALL, install),
+		 -EBUSY, "pages by another way");
 	uint64_t offset;
 	CHECK(read(objects.target.fd(), &offset, sizeof(offset)) < 0 && errno == EBUSY,
 	      "requests by another way");
 	corbel_pager_go go = {};
-	CHECK_EQ(::corbel::selftest::request(first.get(), CORBEL_PAGER_GO, go), -ENOTTY, "GO where it fetches");
+	CHECK_EQ(::corbel::selftest::request(first.get(), CORBEL_PAGER_GO, go), -ENOTTY,
+		 "GO where it fetches");
 }
 
 /* Who waits for a page of a lost transfer can be killed, and all can be unloaded. */

@@ -110,7 +110,8 @@ Result<void> answer_to(const Frame &frame, Role from, Stream stream)
 	Collector collector;
 	Receiver<Collector> receiver(collector, from, stream, pages);
 
-	return feed(receiver, bytes_of({make(Kind::hello, 0, 0, sizeof(wire::Hello)), frame}), 4096);
+	return feed(receiver, bytes_of({make(Kind::hello, 0, 0, sizeof(wire::Hello)), frame}),
+		    4096);
 }
 
 TEST(Wire, frames_come_out_as_they_went_in)
@@ -175,8 +176,8 @@ TEST(Wire, who_says_what_on_which_stream)
 		EXPECT_TRUE(answer_to(one.frame, one.from, one.stream).ok());
 		const Role other = one.from == Role::fetch ? Role::serve : Role::fetch;
 		EXPECT_FALSE(answer_to(one.frame, other, one.stream).ok());
-		const bool either = one.frame.head.kind == Kind::page ||
-				    one.frame.head.kind == Kind::zeros;
+		const bool either =
+			one.frame.head.kind == Kind::page || one.frame.head.kind == Kind::zeros;
 		const Stream elsewhere = one.stream == Stream::push ? Stream::demand : Stream::push;
 		EXPECT_EQ(answer_to(one.frame, one.from, elsewhere).ok(), either);
 	}
@@ -215,8 +216,8 @@ TEST(Wire, ranges_and_lengths)
 		EXPECT_EQ(result.error(), Error::protocol);
 	}
 	EXPECT_TRUE(answer_to(make(Kind::zeros, 0, pages), Role::serve, Stream::push).ok());
-	EXPECT_TRUE(
-		answer_to(make(Kind::missing, pages / 64 * 64, 0, 8), Role::serve, Stream::push).ok());
+	EXPECT_TRUE(answer_to(make(Kind::missing, pages / 64 * 64, 0, 8), Role::serve, Stream::push)
+			    .ok());
 }
 
 TEST(Wire, a_hello_comes_first)
