@@ -199,8 +199,9 @@ std::unexpected<Error> no_memory(const MemoryWish &wish, const Word &word)
 		return failure(EOPNOTSUPP, "corbel_postcopy.ko is not loaded, so there are no "
 					   "memory objects.");
 	case EPROTO:
-		return failure(EPROTO, "The VM's memory cannot be made: corbeld and the modules that "
-				       "are loaded do not fit; see `corbel doctor`.");
+		return failure(EPROTO,
+			       "The VM's memory cannot be made: corbeld and the modules that "
+			       "are loaded do not fit; see `corbel doctor`.");
 	default:
 		return failure(number, fmt::format("The VM's memory cannot be made: {}.",
 						   describe_errno(number)));
