@@ -118,21 +118,50 @@ void HostLooker::look_at_process(pid_t pid, VmNumbers &numbers) const
 		numbers.failed.insert("process");
 }
 
-/* There may be none: debugfs is not mounted, is locked down, or the guest is not KVM's. */
-void HostLooker::look_at_kvm(pid_t pid, VmNumbers &numbers) const
+/*
+ * Looks come many at a time, and one list is for all of them: with a list for each, their
+ * cost would be the square of the number of VMs. Listing holds no lock, as it may hang.
+ */
+std::shared_ptr<const HostLooker::Folders> HostLooker::kvm_folders()
 {
-	const auto prefix = fmt::format("{}-", pid);
+	constexpr auto good_for = std::chrono::milliseconds(500);
+	const auto now = Clock::now();
+	auto folders = std::make_shared<Folders>();
 	std::error_code error;
 
+	{
+		const std::lock_guard guard(lock_);
+
+		if (folders_ && now - listed_ < good_for)
+			return folders_;
+	}
 	for (fs::directory_iterator at(kvm_, error), end; !error && at != end;
 	     at.increment(error)) {
-		if (!at->path().filename().string().starts_with(prefix))
+		const auto name = at->path().filename().string();
+		const auto dash = name.find('-');
+
+		if (dash == name.npos)
 			continue;
+		if (const auto pid = number(std::string_view(name).substr(0, dash)))
+			folders->emplace(static_cast<pid_t>(*pid), at->path());
+	}
+	const std::lock_guard guard(lock_);
+	folders_ = folders;
+	listed_ = now;
+	return folders;
+}
+
+/* There may be none: debugfs is not mounted, is locked down, or the guest is not KVM's. */
+void HostLooker::look_at_kvm(pid_t pid, VmNumbers &numbers)
+{
+	const auto folders = kvm_folders();
+	const auto [first, last] = folders->equal_range(pid);
+
+	for (auto at = first; at != last; ++at)
 		for (const char *name : kvm_counts)
-			if (const auto line = first_line_of(at->path() / name))
+			if (const auto line = first_line_of(at->second / name))
 				if (const auto value = number(*line))
 					numbers.kvm[name] += *value;
-	}
 }
 
 } /* namespace corbel::metrics */

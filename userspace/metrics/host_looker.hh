@@ -16,7 +16,11 @@
 
 #include "vm_numbers.hh"
 
+#include <chrono>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
 
 namespace corbel::metrics {
 
@@ -31,10 +35,18 @@ public:
 	[[nodiscard]] VmNumbers look(pid_t pid) override;
 
 private:
+	using Clock = std::chrono::steady_clock;
+	/* KVM's folders, by the process that made the VM. */
+	using Folders = std::multimap<pid_t, std::filesystem::path>;
+
 	void look_at_process(pid_t pid, VmNumbers &numbers) const;
-	void look_at_kvm(pid_t pid, VmNumbers &numbers) const;
+	void look_at_kvm(pid_t pid, VmNumbers &numbers);
+	[[nodiscard]] std::shared_ptr<const Folders> kvm_folders();
 
 	std::filesystem::path proc_, kvm_, device_;
+	std::mutex lock_;
+	std::shared_ptr<const Folders> folders_;
+	Clock::time_point listed_{};
 };
 
 /* What the modules at @device know of the VMs of @pid; no module is no error. */

@@ -315,6 +315,18 @@ TEST(HostLooker, reads_what_there_is)
 	EXPECT_TRUE(looker.look(8).cpu.empty());
 }
 
+/* Though KVM's folders are listed for many looks at once. */
+TEST(HostLooker, sees_a_vm_that_comes_later)
+{
+	TemporaryFolder folder;
+	folder.write("kvm/7-11/exits", "40\n");
+	HostLooker looker(folder.path() / "proc", folder.path() / "kvm", folder.path() / "none");
+
+	EXPECT_EQ(looker.look(7).kvm, (Values{{"exits", 40}}));
+	folder.write("kvm/8-11/exits", "2\n");
+	EXPECT_TRUE(wait_until([&] { return looker.look(8).kvm == Values{{"exits", 2}}; }));
+}
+
 struct MadeUpJobs {
 	std::mutex lock;
 	state::Version version = 1;
