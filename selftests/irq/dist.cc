@@ -140,7 +140,7 @@ void order_by_priority()
 		std::ranges::stable_sort(expected, [&](unsigned a, unsigned b) {
 			return priority[a] > priority[b];
 		});
-		it.vm.wait("nothing is pending", [&] { return !it.dist.status(0); });
+		it.wait_given_out();
 		for (unsigned i = 0; i < 64; i++) {
 			auto event = events.next();
 
