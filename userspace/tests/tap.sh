@@ -4,9 +4,10 @@
 
 points=0 failed=0
 
-# point NAME COMMAND...: ok if it succeeds. What it said is shown if not.
+# point NAME COMMAND...: ok if it succeeds. What it said is shown if not, and how long it took
+# if that was long.
 point() {
-	local name=$1
+	local name=$1 began=$SECONDS
 	shift
 	points=$((points + 1))
 	if "$@" >"$work/why" 2>&1; then
@@ -16,4 +17,5 @@ point() {
 		sed 's/^/# /' "$work/why"
 		failed=$((failed + 1))
 	fi
+	((SECONDS - began < 10)) || echo "# that took $((SECONDS - began)) s"
 }
