@@ -23,6 +23,7 @@ struct Arrivals::Arrival {
 	std::optional<Pager> pager;
 	bool loading = false, loaded = false, went = false, source_gone = false;
 	bool made_definition = false;
+	bool made_folder = false; /* or is about to; it may be without a launch record then */
 	Clock::time_point heard = Clock::now();
 	Clock::time_point asked{};
 	std::uint64_t last_answer = 0;

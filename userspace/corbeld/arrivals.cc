@@ -86,7 +86,8 @@ Result<void> Arrivals::keep(Arrival &arrival)
 			      {"end", name_of(record.end)},
 			      {"epoch", record.epoch},
 			      {"why", arrival.why},
-			      {"made_definition", arrival.made_definition}};
+			      {"made_definition", arrival.made_definition},
+			      {"made_folder", arrival.made_folder}};
 
 	(void)CORBEL_EXPECT(store_.commit(
 		{.conditions = {}, .changes = {state::Put{key_of(arrival.session), json.dump()}}}));
@@ -113,6 +114,7 @@ Result<std::shared_ptr<Arrivals::Arrival>> Arrivals::find(const std::string &ses
 			arrival->wish_text = text("wish");
 			arrival->why = text("why");
 			arrival->made_definition = json.value("made_definition", false);
+			arrival->made_folder = json.value("made_folder", false);
 			arrival->record = {.phase = destination_phase_of(text("phase"))
 							    .value_or(DestinationPhase::absent),
 					   .end = end_of_migration(text("end")).value_or(End::none),
@@ -142,6 +144,20 @@ bool Arrivals::expects(const std::string &vm)
 
 /* ---- what is to be done, and doing it ---------------------------------------------- */
 
+/*
+ * A QEMU whose source breaks off ends by itself, and leaves its folder; a corbeld that is
+ * killed while it makes one leaves the folder alone, or a QEMU that nobody has written down.
+ */
+bool Arrivals::left_something(const Arrival &arrival) const
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto left = runtime.launch();
+	std::error_code error;
+
+	return left ? left->migration == arrival.session
+		    : arrival.made_folder && std::filesystem::exists(runtime.folder(), error);
+}
+
 DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 {
 	DestinationSeen seen{.order = told.order,
@@ -151,13 +167,9 @@ DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 			     .silent = Clock::now() - arrival.heard > limits_.patience};
 	const auto launch = arrival.launch(options_);
 
-	/* A QEMU whose source breaks off ends by itself, and leaves its folder. */
 	if (!launch) {
-		const auto left = arrival.runtime(options_).launch();
-
 		if (arrival.record.phase == DestinationPhase::ended &&
-		    arrival.record.end != End::completed && left &&
-		    left->migration == arrival.session)
+		    arrival.record.end != End::completed && left_something(arrival))
 			seen.guest = GuestHere::waiting;
 		return seen;
 	}
@@ -300,6 +312,8 @@ Result<void> Arrivals::make(Arrival &arrival)
 	const auto runtime = arrival.runtime(options_);
 	const auto lock = CORBEL_EXPECT(runtime.lock([] { return true; }));
 
+	arrival.made_folder = true;
+	CORBEL_EXPECT(keep(arrival));
 	CORBEL_EXPECT(runtime.make());
 	auto found = CORBEL_EXPECT(qemu::look(runtime));
 	if (found.running)
@@ -412,7 +426,8 @@ Result<void> Arrivals::destroy(Arrival &arrival)
 	const auto found = CORBEL_EXPECT(qemu::look(runtime));
 	if (!found.running)
 		CORBEL_EXPECT(qemu::clear(options_, runtime));
-	return {};
+	arrival.made_folder = false;
+	return keep(arrival);
 }
 
 /* ---- what the source asks for ------------------------------------------------------ */

@@ -67,6 +67,7 @@ private:
 	[[nodiscard]] Result<void> keep(Arrival &arrival);
 	/* Until there is nothing more to be done now. */
 	[[nodiscard]] Result<void> drive(Arrival &arrival, const Told &told);
+	[[nodiscard]] bool left_something(const Arrival &arrival) const;
 	[[nodiscard]] migrate::DestinationSeen look(Arrival &arrival, const Told &told);
 	[[nodiscard]] Result<void> act(Arrival &arrival, const Told &told,
 				       const migrate::DestinationStep &step);
