@@ -67,6 +67,8 @@ void corbel_gate_free(struct corbel_gate *gate);
 void corbel_gate_wake(struct corbel_gate *gate);
 /* Until @ready(@argument). With @signals -EINTR is possible. Task. */
 int corbel_gate_wait(struct corbel_gate *gate, bool (*ready)(void *), void *argument, bool signals);
+/* The same for @ms at most; false: it is not. */
+bool corbel_gate_wait_for(struct corbel_gate *gate, bool (*ready)(void *), void *argument, u32 ms);
 
 /* ---- contents of pages ---------------------------------------------------------------- */
 

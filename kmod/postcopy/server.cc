@@ -7,6 +7,8 @@ namespace corbel::postcopy {
 namespace {
 
 constexpr Error not_connected = rt::from_errno(-107); /* ENOTCONN */
+constexpr u32 timed_out = 110; /* ETIMEDOUT */
+constexpr u32 patience_ms = 2000;
 
 } /* namespace */
 
@@ -256,8 +258,13 @@ bool Server::send_round(u64 &sent)
 			page = (page / 64 + 1) * 64;
 			continue;
 		}
-		if (!wait_for_credit(most))
+		if (!wait_for([](const Server &server) {
+			    return server.credit_.load(rt::Order::acquire) > 0 ||
+				   server.interrupted_.load(rt::Order::acquire);
+		    }))
 			return false;
+		if (stopped() || !wait_for_credit(most))
+			break;
 		while (count < most && page + count < pages &&
 		       round_words_[(page + count) / 64] >> ((page + count) % 64) & 1) {
 			round_words_[(page + count) / 64] &= ~(u64{1} << ((page + count) % 64));
@@ -332,6 +339,9 @@ Result<u64> Server::round_alone()
 	if (interrupted) {
 		interrupted_.store(true, rt::Order::release);
 		corbel_gate_wake(gate_);
+		/* Who waits for an end that takes nothing can be killed all the same. */
+		if (!corbel_gate_wait_for(gate_, over, this, patience_ms))
+			lose(timed_out);
 		(void)corbel_gate_wait(gate_, over, this, false);
 	}
 	if (round_.exchange(none, rt::Order::acq_rel) == done)

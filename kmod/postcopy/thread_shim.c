@@ -86,6 +86,11 @@ int corbel_gate_wait(struct corbel_gate *gate, bool (*ready)(void *), void *argu
 	return 0;
 }
 
+bool corbel_gate_wait_for(struct corbel_gate *gate, bool (*ready)(void *), void *argument, u32 ms)
+{
+	return wait_event_idle_timeout(gate->waits, ready(argument), msecs_to_jiffies(ms)) != 0;
+}
+
 u32 corbel_checksum(const void *at, size_t bytes)
 {
 	return (u32)xxh64(at, bytes, 0);

@@ -171,6 +171,34 @@ void fill_join(void *, fd_set_of_vm &fds)
 	leave_alone(fds);
 }
 
+void fill_pager(void *argument, fd_set_of_vm &fds)
+{
+	auto &pager = as<corbel_pager_new>(argument);
+
+	leave_alone(fds);
+	fds.make_sockets();
+	pager.flags = CORBEL_PAGER_PLAIN;
+	pager.role = CORBEL_PAGER_FETCH;
+	pager.demand = fds.sockets->front().first.get();
+	pager.push = fds.sockets->back().first.get();
+}
+
+/* There is one GO, and no ROUND after it. */
+void fill_round(void *, fd_set_of_vm &fds)
+{
+	if (fds.pages->serve.info().going)
+		fds.make_transfer();
+	(void)try_track(fds.served.fd(), true);
+}
+
+void fill_go(void *, fd_set_of_vm &fds)
+{
+	if (fds.pages->serve.info().going)
+		fds.make_transfer();
+	(void)try_track(fds.served.fd(), true);
+	(void)try_seal(fds.served.fd(), true);
+}
+
 void fill_stats(void *argument, fd_set_of_vm &)
 {
 	as<corbel_irq_stats>(argument).vector = CORBEL_IRQ_ALL_VECTORS;
@@ -575,6 +603,42 @@ const std::vector<abi_entry> &entries()
 		 false,
 		 true,
 		 fill_join},
+		{"CORBEL_PAGER_NEW",
+		 fd_kind::memory,
+		 CORBEL_PAGER_NEW,
+		 CORBEL_PAGER_PLAIN | CORBEL_PAGER_NO_COMPRESSION,
+		 {},
+		 {},
+		 true,
+		 false,
+		 fill_pager},
+		{"CORBEL_PAGER_INFO",
+		 fd_kind::pager,
+		 CORBEL_PAGER_INFO,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_nothing},
+		{"CORBEL_PAGER_ROUND",
+		 fd_kind::pager,
+		 CORBEL_PAGER_ROUND,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_round},
+		{"CORBEL_PAGER_GO",
+		 fd_kind::pager,
+		 CORBEL_PAGER_GO,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_go},
 	};
 	return all;
 }
@@ -583,8 +647,8 @@ const std::vector<abi_entry> &entries()
 
 const char *kind_name(fd_kind kind)
 {
-	constexpr const char *names[] = {"/dev/corbel",	   "VM fd",    "IRQ fd",   "ring fd",
-					 "distributor fd", "stats fd", "memory fd"};
+	constexpr const char *names[] = {"/dev/corbel",	   "VM fd",    "IRQ fd",    "ring fd",
+					 "distributor fd", "stats fd", "memory fd", "pager fd"};
 
 	return names[static_cast<unsigned>(kind)];
 }
@@ -606,6 +670,21 @@ fd_set_of_vm::fd_set_of_vm()
 	stats.reset(result);
 	spare = open_distributor();
 	make_distributor();
+	make_sockets();
+	make_transfer();
+}
+
+void fd_set_of_vm::make_sockets()
+{
+	sockets.reset();
+	sockets.emplace();
+}
+
+void fd_set_of_vm::make_transfer()
+{
+	pages.reset();
+	(void)try_seal(served.fd(), false);
+	pages.emplace(served, fetched);
 }
 
 unique_fd fd_set_of_vm::open_distributor() const
@@ -632,6 +711,8 @@ int fd_set_of_vm::get(fd_kind kind) const
 		return dist.get();
 	case fd_kind::stats:
 		return stats.get();
+	case fd_kind::pager:
+		return pages->serve.fd();
 	default:
 		return memory.fd();
 	}

@@ -126,6 +126,29 @@ void fuzz_worker::limit_memory(char *argument)
 	std::memcpy(argument + offsetof(corbel_memory_create, bytes), &bytes, sizeof(bytes));
 }
 
+/* Ends of connections with another pager at the other end, with nobody, or used up. */
+void fuzz_worker::set_pager(char *argument)
+{
+	corbel_pager_new pager = {};
+	auto draw_socket = [&] {
+		const tcp_pair &pair = sockets[draw(sockets.size())];
+
+		return chance(50) ? pair.first.get() : pair.second.get();
+	};
+
+	if (sockets.size() < 4)
+		sockets.emplace_back();
+	else if (chance(30))
+		sockets.erase(sockets.begin());
+	pager.size = sizeof(pager);
+	pager.flags = chance(90) ? CORBEL_PAGER_PLAIN : 0;
+	pager.role = chance(50) ? CORBEL_PAGER_FETCH : CORBEL_PAGER_SERVE;
+	pager.window = pager.role == CORBEL_PAGER_FETCH ? draw(3) : 0;
+	pager.demand = draw_socket();
+	pager.push = draw_socket();
+	std::memcpy(argument, &pager, sizeof(pager));
+}
+
 /* Right as far as one can know; every member that is read is set. */
 void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 {
@@ -178,6 +201,9 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		    chance(50) ? CORBEL_IRQ_ALL_VCPUS : static_cast<__u32>(draw(3)));
 		set(offsetof(corbel_irq_stats, vector),
 		    chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
+		break;
+	case CORBEL_PAGER_NEW:
+		set_pager(argument);
 		break;
 	case CORBEL_IRQ_DIST_GET:
 		set(offsetof(corbel_irq_dist_get, slot), static_cast<__u32>(draw(CORBEL_DIST_MAX)));
@@ -367,6 +393,36 @@ void fuzz_worker::open_device()
 	add(fd_kind::device, fd);
 }
 
+namespace {
+
+/* A signal for this thread every 20 ms: some wait for an end that is nobody's. */
+class interruption {
+public:
+	interruption()
+	{
+		struct sigaction action = {};
+		sigevent event = {};
+		const timespec period = {.tv_sec = 0, .tv_nsec = 20'000'000};
+		const itimerspec times = {.it_interval = period, .it_value = period};
+
+		action.sa_handler = [](int) {};
+		sigaction(SIGALRM, &action, nullptr);
+		event.sigev_notify = SIGEV_THREAD_ID;
+		event.sigev_signo = SIGALRM;
+		event._sigev_un._tid = gettid();
+		CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "timer_create: {}",
+		      error_name(errno));
+		timer_settime(timer, 0, &times, nullptr);
+	}
+	~interruption() { timer_delete(timer); }
+	interruption(const interruption &) = delete;
+
+private:
+	timer_t timer = {};
+};
+
+} // namespace
+
 void fuzz_worker::do_ioctl()
 {
 	auto table = abi_table();
@@ -396,6 +452,9 @@ void fuzz_worker::do_ioctl()
 			   draw(page_size);
 	}
 
+	std::optional<interruption> limit;
+	if (entry.kind == fd_kind::pager)
+		limit.emplace();
 	int result = call(target->fd.get(), entry.command, argument);
 	statistics.ioctls++;
 	statistics.answers[entry.name][std::min(result, 0)]++;
@@ -412,6 +471,7 @@ void fuzz_worker::do_ioctl()
 			       : entry.command == CORBEL_IRQ_DIST_NEW ? fd_kind::dist
 			       : entry.command == CORBEL_IRQ_STATS    ? fd_kind::stats
 			       : entry.command == CORBEL_DIST_STATS   ? fd_kind::stats
+			       : entry.command == CORBEL_PAGER_NEW    ? fd_kind::pager
 			       : allocates			      ? fd_kind::memory
 								      : fd_kind::vm;
 		add(kind, result);

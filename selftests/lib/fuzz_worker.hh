@@ -7,6 +7,7 @@
 #include "abi_table.hh"
 #include "process.hh"
 
+#include <deque>
 #include <map>
 #include <random>
 
@@ -100,6 +101,7 @@ private:
 	void signal_something();
 
 	void fill_valid(const abi_entry &entry, char *argument);
+	void set_pager(char *argument);
 	void fill_distributor(const abi_entry &entry, char *argument);
 	void mutate(const abi_entry &entry, char *argument);
 	int pick_vm_fd();
@@ -108,6 +110,7 @@ private:
 	std::mt19937_64 random;
 	victims &others;
 	scribbler &scribbles;
+	std::deque<tcp_pair> sockets;
 	std::vector<object> objects;
 	std::vector<std::unique_ptr<guest_vm>> vms;
 	std::vector<mapping> mappings;

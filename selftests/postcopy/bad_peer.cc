@@ -9,9 +9,11 @@
 #include "wire_frame.hh"
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <random>
 #include <sys/socket.h>
+#include <utility>
 
 using namespace corbel::selftest;
 
@@ -288,6 +290,69 @@ void face_any_fetcher()
 	CHECK_EQ(count_wrong(target, seed), 0u, "pages that are wrong");
 }
 
+/* A fetching end that has said what it has, and then takes or allows nothing any more. */
+int round_to_deaf_end(const memory_object &memory, unsigned window)
+{
+	const tcp_pair demand, push;
+	corbel_pager_new request = {.flags = CORBEL_PAGER_PLAIN | CORBEL_PAGER_NO_COMPRESSION,
+				    .role = CORBEL_PAGER_SERVE};
+
+	request.demand = demand.first.get();
+	request.push = push.first.get();
+	const int small = 65536;
+	CHECK(setsockopt(request.push, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0 &&
+		      setsockopt(push.second.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) ==
+			      0,
+	      "small buffers: {}", error_name(errno));
+	pager mine(request, memory);
+	CHECK(frame::hello(wire::Role::fetch, wire::Stream::push, memory.pages(), window)
+			      .send(push.second.get()) &&
+		      frame::hello(wire::Role::fetch, wire::Stream::demand, memory.pages(), window)
+			      .send(demand.second.get()) &&
+		      frame(wire::Kind::have, wire::last).send(push.second.get()),
+	      "sending what is there: {}", error_name(errno));
+	std::atomic<int> answer{1};
+	std::thread sender([&] {
+		corbel_pager_round round = {};
+
+		answer = corbel::selftest::request(mine.fd(), CORBEL_PAGER_ROUND, round);
+	});
+	wait_until("it is stuck", [&, last = uint64_t{0}]() mutable {
+		const uint64_t before = std::exchange(last, mine.info().staged);
+
+		std::this_thread::sleep_for(std::chrono::milliseconds(300));
+		return before > 0 && mine.info().staged == before;
+	});
+	wait_until("the signal is heard", [&] {
+		pthread_kill(sender.native_handle(), SIGUSR1);
+		return answer != 1;
+	});
+	sender.join();
+	return answer;
+}
+
+/* Whoever asked for the round can be killed. */
+void round_to_deaf_ends()
+{
+	ensure_corbel();
+	constexpr uint64_t pages = 4096;
+	memory_object source(pages * page_bytes, 0);
+	struct sigaction action = {};
+
+	action.sa_handler = [](int) {};
+	sigaction(SIGUSR1, &action, nullptr);
+	fill_pattern(source, seed);
+	source.track();
+	CHECK_EQ(round_to_deaf_end(source, 1), -EINTR, "an end that allows one page");
+	source.track(false);
+	source.track();
+	/* More than both sockets hold: the sender waits within TCP. */
+	const int answer = round_to_deaf_end(source, pages);
+	CHECK(answer == -EINTR || answer == -ENOTCONN, "an end that reads nothing: {}",
+	      error_name(answer));
+	CHECK_EQ(count_wrong(source, seed), 0u, "pages that changed");
+}
+
 /* The other end is of another transfer, of another size, or of the same role. */
 void refuse_wrong_ends()
 {
@@ -329,6 +394,7 @@ constexpr test_case cases[] = {
 	{"damaged heads end the connection", damage_heads},
 	{"any server", face_any_server},
 	{"any fetching end", face_any_fetcher},
+	{"a round to an end that is deaf", round_to_deaf_ends},
 	{"ends that do not belong together", refuse_wrong_ends},
 };
 

@@ -133,7 +133,8 @@ struct corbel_pager_info {
  *
  * Returns when the other end has them. Errors: EINVAL: the object is not tracked. EBUSY: after
  * GO, or another ROUND is under way. ENOTCONN: not RUNNING. EINTR: a signal; what was not sent
- * counts as written again.
+ * counts as written again. If the other end takes nothing for two seconds then, the connection is
+ * given up (LOST, ETIMEDOUT).
  */
 struct corbel_pager_round {
 	__u32 size;
@@ -147,8 +148,8 @@ struct corbel_pager_round {
  * @flags: 0
  * @missing: out: pages that are to be sent
  *
- * Errors: EBUSY: the object is not sealed, or a ROUND is under way. EALREADY. ENOTCONN: not
- * RUNNING.
+ * Returns when the other end has told what it has. Errors: EBUSY: the object is not sealed, or a
+ * ROUND is under way. EALREADY. ENOTCONN: not RUNNING. EINTR: a signal.
  */
 struct corbel_pager_go {
 	__u32 size;
