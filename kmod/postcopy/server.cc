@@ -153,15 +153,23 @@ bool Server::flush(corbel_link *link, Outlet &out)
 	return sent;
 }
 
+bool Server::has_credit(const Server &server)
+{
+	return server.credit_.load(rt::Order::acquire) > 0;
+}
+
+bool Server::has_credit_or_is_interrupted(const Server &server)
+{
+	return has_credit(server) || server.interrupted_.load(rt::Order::acquire);
+}
+
 /*
  * How many pages may be sent at once, at least one. Only then are they taken from the plan: what
  * is taken cannot be demanded any more.
  */
-bool Server::wait_for_credit(u32 &most)
+bool Server::wait_for_credit(u32 &most, bool (*ready)(const Server &))
 {
-	if (!wait_for([](const Server &server) {
-		    return server.credit_.load(rt::Order::acquire) > 0;
-	    }))
+	if (!wait_for(ready))
 		return false;
 	const s64 credit = credit_.load(rt::Order::relaxed);
 
@@ -229,7 +237,7 @@ void Server::push()
 		if (!announce())
 			return;
 		for (u32 most = 0;;) {
-			if (!wait_for_credit(most))
+			if (!wait_for_credit(most, has_credit))
 				return;
 			const auto run = plan_.take_run(most);
 			if (!run.count)
@@ -258,13 +266,8 @@ bool Server::send_round(u64 &sent)
 			page = (page / 64 + 1) * 64;
 			continue;
 		}
-		if (!wait_for([](const Server &server) {
-			    return server.credit_.load(rt::Order::acquire) > 0 ||
-				   server.interrupted_.load(rt::Order::acquire);
-		    }))
+		if (!wait_for_credit(most, has_credit_or_is_interrupted) || stopped())
 			return false;
-		if (stopped() || !wait_for_credit(most))
-			break;
 		while (count < most && page + count < pages &&
 		       round_words_[(page + count) / 64] >> ((page + count) % 64) & 1) {
 			round_words_[(page + count) / 64] &= ~(u64{1} << ((page + count) % 64));

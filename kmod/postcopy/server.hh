@@ -78,7 +78,9 @@ private:
 
 	void push();
 	[[nodiscard]] bool announce();
-	[[nodiscard]] bool wait_for_credit(u32 &most);
+	static bool has_credit(const Server &server);
+	static bool has_credit_or_is_interrupted(const Server &server);
+	[[nodiscard]] bool wait_for_credit(u32 &most, bool (*ready)(const Server &));
 	[[nodiscard]] bool push_run(u32 first, u32 count, u16 flags);
 	void put_page(Outlet &out, u32 page, u16 flags, bool compress);
 	[[nodiscard]] bool flush(corbel_link *link, Outlet &out);
