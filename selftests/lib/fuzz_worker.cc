@@ -393,6 +393,22 @@ void fuzz_worker::open_device()
 	add(fd_kind::device, fd);
 }
 
+/* Two ends that belong together, as those of set_pager() hardly ever do. */
+void fuzz_worker::make_pagers()
+{
+	const memory_object served(page_bytes * 4, 0), fetched(page_bytes * 4);
+
+	if (chance(70))
+		served.track();
+	const transfer pages(served, fetched);
+	if (chance(50))
+		served.seal();
+	for (const int fd : {served.fd(), fetched.fd()})
+		add(fd_kind::memory, dup(fd));
+	for (const int fd : {pages.serve.fd(), pages.fetch.fd()})
+		add(fd_kind::pager, dup(fd));
+}
+
 namespace {
 
 /* A signal for this thread every 20 ms: some wait for an end that is nobody's. */
@@ -670,8 +686,10 @@ void fuzz_worker::step()
 		do_ioctl();
 	else if (dice < 650)
 		do_strange_ioctl();
-	else if (dice < 670)
+	else if (dice < 665)
 		open_device();
+	else if (dice < 670)
+		make_pagers();
 	else if (dice < 740 && !objects.empty())
 		objects.erase(objects.begin() + draw(objects.size()));
 	else if (dice < 790)

@@ -88,6 +88,7 @@ private:
 	void add(fd_kind kind, int fd);
 
 	void open_device();
+	void make_pagers();
 	void do_ioctl();
 	void do_strange_ioctl();
 	void map_something();
