@@ -3,12 +3,15 @@
 
 #include "wait.hh"
 
+#include <atomic>
+#include <csignal>
 #include <cstring>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <thread>
 
 namespace corbel::selftest {
 
@@ -105,6 +108,27 @@ uint64_t pager::round() const
 
 	CHECK_EQ(request(fd(), CORBEL_PAGER_ROUND, round), 0, "CORBEL_PAGER_ROUND");
 	return round.pages;
+}
+
+int interrupt_round(const pager &serve, const std::function<void()> &meanwhile)
+{
+	struct sigaction action = {};
+
+	action.sa_handler = [](int) {};
+	sigaction(SIGUSR1, &action, nullptr);
+	std::atomic<int> answer{1};
+	std::thread sender([&] {
+		corbel_pager_round round = {};
+
+		answer = request(serve.fd(), CORBEL_PAGER_ROUND, round);
+	});
+	meanwhile();
+	wait_until("the signal is heard", [&] {
+		pthread_kill(sender.native_handle(), SIGUSR1);
+		return answer != 1;
+	});
+	sender.join();
+	return answer;
 }
 
 transfer::transfer(const memory_object &source, const memory_object &target,

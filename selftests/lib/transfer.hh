@@ -9,6 +9,7 @@
 #include <corbel/pager.h>
 
 #include <array>
+#include <functional>
 #include <utility>
 
 namespace corbel::selftest {
@@ -39,6 +40,12 @@ public:
 private:
 	unique_fd descriptor;
 };
+
+/*
+ * What CORBEL_PAGER_ROUND answers to a thread that gets signals from when `meanwhile` has
+ * returned until it is back.
+ */
+int interrupt_round(const pager &serve, const std::function<void()> &meanwhile);
 
 /* Answers a descriptor or a negative error number. */
 int make_pager(const memory_object &memory, corbel_pager_new &request);

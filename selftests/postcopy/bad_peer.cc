@@ -9,7 +9,6 @@
 #include "wire_frame.hh"
 
 #include <atomic>
-#include <csignal>
 #include <functional>
 #include <random>
 #include <sys/socket.h>
@@ -311,24 +310,14 @@ int round_to_deaf_end(const memory_object &memory, unsigned window)
 			      .send(demand.second.get()) &&
 		      frame(wire::Kind::have, wire::last).send(push.second.get()),
 	      "sending what is there: {}", error_name(errno));
-	std::atomic<int> answer{1};
-	std::thread sender([&] {
-		corbel_pager_round round = {};
+	return interrupt_round(mine, [&] {
+		wait_until("it is stuck", [&, last = uint64_t{0}]() mutable {
+			const uint64_t before = std::exchange(last, mine.info().staged);
 
-		answer = corbel::selftest::request(mine.fd(), CORBEL_PAGER_ROUND, round);
+			std::this_thread::sleep_for(std::chrono::milliseconds(300));
+			return before > 0 && mine.info().staged == before;
+		});
 	});
-	wait_until("it is stuck", [&, last = uint64_t{0}]() mutable {
-		const uint64_t before = std::exchange(last, mine.info().staged);
-
-		std::this_thread::sleep_for(std::chrono::milliseconds(300));
-		return before > 0 && mine.info().staged == before;
-	});
-	wait_until("the signal is heard", [&] {
-		pthread_kill(sender.native_handle(), SIGUSR1);
-		return answer != 1;
-	});
-	sender.join();
-	return answer;
 }
 
 /* Whoever asked for the round can be killed. */
@@ -337,10 +326,7 @@ void round_to_deaf_ends()
 	ensure_corbel();
 	constexpr uint64_t pages = 4096;
 	memory_object source(pages * page_bytes, 0);
-	struct sigaction action = {};
 
-	action.sa_handler = [](int) {};
-	sigaction(SIGUSR1, &action, nullptr);
 	fill_pattern(source, seed);
 	source.track();
 	CHECK_EQ(round_to_deaf_end(source, 1), -EINTR, "an end that allows one page");

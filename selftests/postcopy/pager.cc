@@ -354,27 +354,17 @@ void interrupt_round()
 	ensure_corbel();
 	constexpr uint64_t pages = 4096;
 	memory_object source(pages * page_bytes, 0), target(pages * page_bytes);
-	struct sigaction action = {};
-
-	action.sa_handler = [](int) {};
-	sigaction(SIGUSR1, &action, nullptr);
 	fill_pattern(source, seed);
 	track(source);
 	transfer moved(source, target, {.window = 1});
-	std::atomic<int> answer{1};
-	std::thread sender([&] {
-		corbel_pager_round round = {};
+	const int answer = interrupt_round(moved.serve, [&] {
+		corbel_pager_round second = {};
 
-		answer = request(moved.serve.fd(), CORBEL_PAGER_ROUND, round);
+		wait_until("some pages are staged",
+			   [&] { return moved.fetch.info().staged > 100; });
+		CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_ROUND, second), -EBUSY,
+			 "a second round");
 	});
-	wait_until("some pages are staged", [&] { return moved.fetch.info().staged > 100; });
-	corbel_pager_round second = {};
-	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_ROUND, second), -EBUSY, "a second round");
-	wait_until("the signal is heard", [&] {
-		pthread_kill(sender.native_handle(), SIGUSR1);
-		return answer != 1;
-	});
-	sender.join();
 	CHECK(answer == -EINTR || answer == 0, "{}", error_name(answer));
 	seal(source);
 	moved.go();
