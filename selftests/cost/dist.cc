@@ -22,6 +22,7 @@ constexpr unsigned vector = 0xc0, repetitions = 300;
 
 struct figure {
 	uint64_t least, median;
+	unsigned raised;
 };
 
 bool is_halted(vcpu &cpu)
@@ -32,12 +33,16 @@ bool is_halted(vcpu &cpu)
 	return stat.starts_with(fmt::format("{} ", 16));
 }
 
-/* With two vCPUs either may be the one that takes it. */
+/*
+ * With two vCPUs either may be the one that takes it. An emulated machine now and then has it
+ * handled twice (see injections.hh), and the time is then that of the second: it is raised anew.
+ */
 figure measure(guest_vm &vm, const std::function<void()> &raise)
 {
 	std::vector<uint64_t> ticks;
+	unsigned twice = 0;
 
-	for (unsigned i = 0; i < repetitions; i++) {
+	while (ticks.size() < repetitions) {
 		uint64_t handled[2] = {};
 		unsigned taker = 0;
 
@@ -49,14 +54,19 @@ figure measure(guest_vm &vm, const std::function<void()> &raise)
 		raise();
 		vm.wait("it is handled", [&] {
 			for (taker = 0; taker < vm.nr_vcpus(); taker++)
-				if (vm.handled(taker, vector) == handled[taker] + 1)
+				if (vm.handled(taker, vector) > handled[taker])
 					return true;
 			return false;
 		});
-		ticks.push_back(vm.memory(taker).last_tsc - begin);
+		const uint64_t took = vm.memory(taker).last_tsc - begin;
+		if (vm.handled(taker, vector) == handled[taker] + 1)
+			ticks.push_back(took);
+		else
+			CHECK(++twice <= repetitions / 50, "{} of {} were handled twice", twice,
+			      ticks.size() + twice);
 	}
 	std::ranges::sort(ticks);
-	return {ticks.front(), ticks[repetitions / 2]};
+	return {ticks.front(), ticks[repetitions / 2], repetitions + twice};
 }
 
 void print(const char *name, const figure &of, const figure &base)
@@ -95,7 +105,8 @@ void compare_with_irqfd()
 		beside = measure(vm, irqfd);
 		by_eventfd = measure(vm, [&] { signal_eventfd(source.get()); });
 		by_ioctl = measure(vm, [&] { dist.raise(1); });
-		CHECK_EQ(dist.counts(1).delivered, 2u * repetitions, "delivered at once");
+		CHECK_EQ(dist.counts(1).delivered, by_eventfd.raised + by_ioctl.raised,
+			 "delivered at once");
 	}
 	unload_corbel();
 	figure again = measure(vm, irqfd);
