@@ -56,8 +56,12 @@ Channel::Turn Channel::turn()
 	sent_ = false;
 	while (!has_ended()) {
 		/* Each of them: a side that waits must not keep the other one from moving. */
-		const bool progress = read_plain() | write_tls() | close_tls() | read_tls() |
-				      write_plain() | close_plain();
+		bool progress = read_plain();
+		progress |= write_tls();
+		progress |= close_tls();
+		progress |= read_tls();
+		progress |= write_plain();
+		progress |= close_plain();
 
 		if (!progress && !has_ended())
 			return Turn::waits;
