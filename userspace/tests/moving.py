@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tests of migrations are made of: two daemons on one machine, a guest that looks at
+its own memory, an unmodified pair of QEMUs beside them, and who notes what is seen of it.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PATIENCE = 120.0
+
+
+def until(what, look, patience=PATIENCE, pause=0.05):
+    """What look() returns once that is true."""
+    end = time.monotonic() + patience
+    while not (seen := look()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {patience:.0f} s in vain until {what}")
+        time.sleep(pause)
+    return seen
+
+
+class Points:
+    """Of TAP."""
+
+    def __init__(self):
+        self.number = self.failed = 0
+
+    def run(self, name, what, *arguments):
+        self.number += 1
+        try:
+            what(*arguments)
+            print(f"ok {self.number} {name}", flush=True)
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed += 1
+            print(f"not ok {self.number} {name}")
+            for line in f"{type(error).__name__}: {error}".splitlines():
+                print(f"# {line}", flush=True)
+
+    def end(self):
+        print(f"1..{self.number}")
+        return 1 if self.failed else 0
+
+
+class Ticks:
+    """Bytes that a guest's debug port sends as datagrams: one for each eighth step."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.seen, self.wrong = [], False
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self):
+        while True:
+            data = self.socket.recv(4096)
+            self.seen.append(time.monotonic())
+            self.wrong = self.wrong or any(byte & 0x80 for byte in data)
+
+    def option(self):
+        return f"udp:127.0.0.1:{self.port}"
+
+    def wait_more(self, count=20, patience=PATIENCE):
+        before = len(self.seen)
+        until("the guest goes on", lambda: len(self.seen) >= before + count, patience)
+
+    def longest_gap(self, begin, end):
+        """In seconds, of those that touch this time."""
+        times = [t for t in list(self.seen) if t > begin - 5]
+        return max((b - a for a, b in zip(times, times[1:]) if b > begin and a < end), default=0)
+
+
+def line_of(path, question=b"s"):
+    """What the guest at that console answers."""
+    with socket.socket(socket.AF_UNIX) as console:
+        console.settimeout(10)
+        console.connect(path)
+        console.send(question)
+        line = b""
+        while not line.endswith(b"\n"):
+            part = console.recv(100)
+            if not part:
+                raise AssertionError("the console has ended")
+            line += part
+        return line.decode()
+
+
+def check_guest(path):
+    words = until("the guest answers", lambda: _answer(path)).split()
+    if words[::2] != ["steps", "wrong"] or words[3] != "0":
+        raise AssertionError(f"the guest says: {' '.join(words)}")
+
+
+def _answer(path):
+    try:
+        return line_of(path)
+    except OSError:
+        return None
+
+
+class Qmp:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        until("QEMU listens", lambda: self._connect(path))
+        self.file = self.socket.makefile("rw")
+        self.file.readline()
+        self.run("qmp_capabilities")
+
+    def _connect(self, path):
+        try:
+            self.socket.connect(path)
+            return True
+        except OSError:
+            return False
+
+    def run(self, command, **arguments):
+        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise AssertionError(f"{command}: {answer['error']['desc']}")
+
+
+class Host:
+    """A daemon of its own, on this machine."""
+
+    def __init__(self, work, number, name):
+        self.folder, self.number, self.name = f"{work}/{number}", number, name
+        self.address = f"127.0.0.1:748{number}"
+        os.makedirs(self.folder)
+        self.log = open(f"{self.folder}/log", "a", encoding="utf-8")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
+             f"{self.folder}/state", "--vms", f"{self.folder}/vm", "--listen", self.address,
+             "--patience", "20", "--slice", f"corbel{self.number}"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        until("the daemon answers", lambda: self._corbel("status").returncode == 0)
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait()
+
+    def _corbel(self, *arguments):
+        return subprocess.run(["corbel", *arguments], capture_output=True, text=True, check=False,
+                              env={**os.environ, "CORBEL_SOCKET": f"{self.folder}/socket"})
+
+    def corbel(self, *arguments):
+        done = self._corbel(*arguments)
+        if done.returncode:
+            raise AssertionError(f"corbel {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def job(self, number):
+        return json.loads(self.corbel("job", "show", str(number), "--json"))["job"]
+
+    def begin_migration(self, vm, to, mode, *more):
+        done = self.corbel("migrate", vm, to.name, "--mode", mode, "--no-wait", "--json", *more)
+        return json.loads(done)["job"]["id"]
+
+    def end_of(self, number):
+        return until(f"job {number} has ended", lambda: self._ended(number), pause=0.3)
+
+    def _ended(self, number):
+        job = self.job(number)
+        return job if job["state"] in ("done", "failed", "cancelled") else None
+
+    def file_of(self, vm, name):
+        return f"{self.folder}/vm/{vm}/{name}"
+
+    def pid_of(self, vm):
+        """Of its QEMU; none: it is not here."""
+        try:
+            with open(self.file_of(vm, "pid"), encoding="utf-8") as file:
+                pid = int(file.read())
+            os.kill(pid, 0)
+            return pid
+        except (OSError, ValueError):
+            return None
+
+    def runs(self, vm):
+        if not self.pid_of(vm):
+            return False
+        try:
+            return Qmp(self.file_of(vm, "qmp")).run("query-status")["running"]
+        except (OSError, AssertionError, ValueError):
+            return False
+
+
+class World:
+    """Two paired hosts in a folder that goes with it."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp()
+        self.hosts = [Host(self.folder, 1, "a"), Host(self.folder, 2, "b")]
+        first, second = self.hosts
+        for host in self.hosts:
+            host.corbel("host", "init", "--name", host.name, "--address", host.address)
+        token = next(word for word in first.corbel("host", "invite").split()
+                     if word.startswith("corbel1-"))
+        second.corbel("host", "join", token)
+
+    def end(self):
+        for host in self.hosts:
+            if host.process.poll() is None:
+                host.kill()
+            for vm in os.listdir(f"{host.folder}/vm") if os.path.isdir(f"{host.folder}/vm") else ():
+                if pid := host.pid_of(vm):
+                    os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def define(self, host, vm, ticks, memory, disk=True, accelerator="kvm"):
+        lines = [f'name = "{vm}"', f'memory = "{memory}M"', 'machine = "pc"',
+                 f'accelerator = "{accelerator}"', f'kernel = "{checker()}"',
+                 f'extra = ["-debugcon", "{ticks.option()}"]']
+        if disk:
+            lines += ['append = "disk"', "[[disks]]", f'path = "{self.disk(vm)}"',
+                      'interface = "ide"']
+        with open(f"{self.folder}/{vm}.toml", "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        host.corbel("vm", "define", f"{self.folder}/{vm}.toml")
+
+    def disk(self, vm):
+        path = f"{self.folder}/{vm}.disk"
+        with open(path, "ab") as file:
+            file.truncate(1 << 20)
+        return path
+
+    def other(self, host):
+        return self.hosts[1 - self.hosts.index(host)]
+
+    def logs(self):
+        text = ""
+        for host in self.hosts:
+            with open(f"{host.folder}/log", encoding="utf-8") as file:
+                text += "".join(file.readlines()[-15:])
+        return text
+
+
+def checker():
+    return f"{os.environ['CORBEL_SELFTESTS']}/guest/checker"
+
+
+class PlainQemu:
+    """The same guest in QEMUs of no controller: its own post-copy, as its documentation tunes it."""
+
+    def __init__(self, work, ticks, memory, disk, accelerator="kvm"):
+        self.work, self.ticks, self.memory, self.disk = work, ticks, memory, disk
+        self.accelerator = accelerator
+        self.turn = 0
+        self.process, self.qmp = self._begin()
+
+    def _begin(self, *more):
+        self.turn += 1
+        name = f"{self.work}/peer{self.turn}"
+        process = subprocess.Popen(
+            ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "pc", "-m",
+             str(self.memory), "-nodefaults", "-no-user-config", "-display", "none", "-kernel",
+             checker(), "-append", "disk", "-drive",
+             f"file={self.disk},format=raw,if=ide,index=2,file.locking=off", "-debugcon",
+             self.ticks.option(), "-serial", f"unix:{name}.console,server=on,wait=off", "-qmp",
+             f"unix:{name}.qmp,server=on,wait=off", *more], stdin=subprocess.DEVNULL)
+        return process, Qmp(f"{name}.qmp")
+
+    def console(self):
+        return f"{self.work}/peer{self.turn}.console"
+
+    def move(self, warm):
+        """Seconds: its downtime as QEMU tells it, and in all. @warm: all is sent once before."""
+        begin = time.monotonic()
+        process, qmp = self._begin("-incoming", "defer")
+        capabilities = [{"capability": c, "state": True}
+                        for c in ("postcopy-ram", "postcopy-preempt")]
+        for end in self.qmp, qmp:
+            end.run("migrate-set-capabilities", capabilities=capabilities)
+            end.run("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        qmp.run("migrate-incoming", uri=f"tcp:127.0.0.1:{7490 + self.turn % 2}")
+        self.qmp.run("migrate", uri=f"tcp:127.0.0.1:{7490 + self.turn % 2}")
+        if warm:
+            until("a first round is sent",
+                  lambda: self._state().get("ram", {}).get("dirty-sync-count", 0) > 1 or
+                  self._state()["status"] != "active", pause=0.01)
+        else:
+            until("it is active", lambda: self._state()["status"] != "setup", pause=0.005)
+        if self._state()["status"] == "active":
+            self.qmp.run("migrate-start-postcopy")
+        until("QEMU has moved it", lambda: self._state()["status"] == "completed", pause=0.01)
+        until("it is there", lambda: qmp.run("query-migrate").get("status") == "completed",
+              pause=0.01)
+        took = time.monotonic() - begin
+        downtime = self._state().get("downtime", 0) / 1000
+        self.qmp.run("quit")
+        self.process.wait()
+        self.process, self.qmp = process, qmp
+        return downtime, took
+
+    def _state(self):
+        state = self.qmp.run("query-migrate")
+        if state.get("status") in ("failed", "postcopy-paused"):
+            raise AssertionError(f"QEMU's migration: {state}")
+        return state
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
