@@ -107,7 +107,8 @@ Result<void> Pager::check(const wire::Hello &hello, wire::Stream stream) const
 {
 	if (__builtin_memcmp(hello.session, session_, sizeof(session_)) || hello.pages != pages ||
 	    hello.role != other_role() || hello.stream != stream || hello.pad ||
-	    hello.window > CORBEL_PAGER_MAX_WINDOW || (hello.window == 0) != (role == wire::Role::fetch))
+	    hello.window > CORBEL_PAGER_MAX_WINDOW ||
+	    (hello.window == 0) != (role == wire::Role::fetch))
 		return Error::protocol;
 	return {};
 }
