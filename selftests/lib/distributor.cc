@@ -297,7 +297,8 @@ void dist_vm::check_quiet()
 
 	for (unsigned i = 0; i < vm.nr_vcpus(); i++) {
 		accepted += sum_paths(observed.read(i).accepted);
-		for (unsigned v = 0; const corbel_irq_vector &of : irq_vectors(observed.irq.get(), i)) {
+		for (unsigned v = 0;
+		     const corbel_irq_vector &of : irq_vectors(observed.irq.get(), i)) {
 			if (__u64 sum = sum_paths(of.accepted))
 				vectors += fmt::format(" {}:{:#x} {}", i, v, sum);
 			v++;

@@ -80,6 +80,9 @@ private:
 		size_t length;
 	};
 
+	static constexpr size_t answers_size = 4 << 20;
+	static constexpr unsigned most_dist_ids = 16;
+
 	uint64_t draw(uint64_t below) { return random() % below; }
 	bool chance(unsigned percent) { return draw(100) < percent; }
 	static void limit_memory(char *argument);
