@@ -5,11 +5,12 @@
  * Each page from 4 MiB on has contents that follow from its number and its generation; the
  * generations are kept apart. A step takes a page, mostly of the first sixteenth, compares all
  * of it, and writes mostly its next generation. One page in eight is always zero, one
- * compresses well. With an IDE disk (second channel; a parameter `disk`) it does the like with its sectors.
+ * compresses well. With an IDE disk (second channel; a parameter `disk`) it does the like with
+ * its sectors.
  *
  * Every eighth step is told to the debug port 0xe9 as a byte that counts: whoever notes when
- * these come sees for how long the guest stood still. What the byte is not is an order: bit 7
- * is set from the first wrong word on. The serial port is for questions: `s` is answered by a
+ * these come sees for how long the guest stood still. Its bit 7 is set from the first wrong
+ * word on. The serial port is for questions: `s` is answered by a
  * line `steps N wrong N`, each other byte is sent back.
  */
 #include <stdint.h>
@@ -228,8 +229,8 @@ struct multiboot_info {
 
 extern "C" [[noreturn]] void run(const multiboot_info *info)
 {
-	/* The last of it is the firmware's. */
-	const uint32_t end = (1 << 20) + (info->upper_kib << 10) - (1 << 20);
+	/* It is counted from 1 MiB on, and the last MiB is the firmware's. */
+	const uint32_t end = info->upper_kib << 10;
 	uint32_t pages = (end - first_byte) / (page_words * 4);
 	const bool disk = info->flags & 4 && has_disk(info->parameters);
 

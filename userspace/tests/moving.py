@@ -77,22 +77,8 @@ class Ticks:
         return max((b - a for a, b in zip(times, times[1:]) if b > begin and a < end), default=0)
 
 
-def line_of(path, question=b"s"):
-    """What the guest at that console answers."""
-    with socket.socket(socket.AF_UNIX) as console:
-        console.settimeout(10)
-        console.connect(path)
-        console.send(question)
-        line = b""
-        while not line.endswith(b"\n"):
-            part = console.recv(100)
-            if not part:
-                raise AssertionError("the console has ended")
-            line += part
-        return line.decode()
-
-
 def check_guest(path):
+    """The guest at that console answers, and has seen nothing wrong."""
     words = until("the guest answers", lambda: _answer(path)).split()
     if words[::2] != ["steps", "wrong"] or words[3] != "0":
         raise AssertionError(f"the guest says: {' '.join(words)}")
@@ -100,7 +86,17 @@ def check_guest(path):
 
 def _answer(path):
     try:
-        return line_of(path)
+        with socket.socket(socket.AF_UNIX) as console:
+            console.settimeout(10)
+            console.connect(path)
+            console.send(b"s")
+            line = b""
+            while not line.endswith(b"\n"):
+                part = console.recv(100)
+                if not part:
+                    raise AssertionError("the console has ended")
+                line += part
+            return line.decode()
     except OSError:
         return None
 
@@ -151,8 +147,8 @@ class Host:
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         until("the daemon answers", lambda: self._corbel("status").returncode == 0)
 
-    def kill(self, how=signal.SIGKILL):
-        self.process.send_signal(how)
+    def kill(self):
+        self.process.kill()
         self.process.wait()
 
     def _corbel(self, *arguments):
@@ -192,14 +188,6 @@ class Host:
         except (OSError, ValueError):
             return None
 
-    def runs(self, vm):
-        if not self.pid_of(vm):
-            return False
-        try:
-            return Qmp(self.file_of(vm, "qmp")).run("query-status")["running"]
-        except (OSError, AssertionError, ValueError):
-            return False
-
 
 class World:
     """Two paired hosts in a folder that goes with it."""
@@ -223,13 +211,11 @@ class World:
                     os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def define(self, host, vm, ticks, memory, disk=True, accelerator="kvm"):
+    def define(self, host, vm, ticks, memory):
         lines = [f'name = "{vm}"', f'memory = "{memory}M"', 'machine = "pc"',
-                 f'accelerator = "{accelerator}"', f'kernel = "{checker()}"',
-                 f'extra = ["-debugcon", "{ticks.option()}"]']
-        if disk:
-            lines += ['append = "disk"', "[[disks]]", f'path = "{self.disk(vm)}"',
-                      'interface = "ide"']
+                 'accelerator = "kvm"', f'kernel = "{checker()}"', 'append = "disk"',
+                 f'extra = ["-debugcon", "{ticks.option()}"]', "[[disks]]",
+                 f'path = "{self.disk(vm)}"', 'interface = "ide"']
         with open(f"{self.folder}/{vm}.toml", "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         host.corbel("vm", "define", f"{self.folder}/{vm}.toml")
@@ -258,9 +244,8 @@ def checker():
 class PlainQemu:
     """The same guest in QEMUs of no controller: its own post-copy, as its documentation tunes it."""
 
-    def __init__(self, work, ticks, memory, disk, accelerator="kvm"):
+    def __init__(self, work, ticks, memory, disk):
         self.work, self.ticks, self.memory, self.disk = work, ticks, memory, disk
-        self.accelerator = accelerator
         self.turn = 0
         self.process, self.qmp = self._begin()
 
@@ -268,7 +253,7 @@ class PlainQemu:
         self.turn += 1
         name = f"{self.work}/peer{self.turn}"
         process = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "pc", "-m",
+            ["qemu-system-x86_64", "-accel", "kvm", "-machine", "pc", "-m",
              str(self.memory), "-nodefaults", "-no-user-config", "-display", "none", "-kernel",
              checker(), "-append", "disk", "-drive",
              f"file={self.disk},format=raw,if=ide,index=2,file.locking=off", "-debugcon",
@@ -288,8 +273,9 @@ class PlainQemu:
         for end in self.qmp, qmp:
             end.run("migrate-set-capabilities", capabilities=capabilities)
             end.run("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-        qmp.run("migrate-incoming", uri=f"tcp:127.0.0.1:{7490 + self.turn % 2}")
-        self.qmp.run("migrate", uri=f"tcp:127.0.0.1:{7490 + self.turn % 2}")
+        address = f"tcp:127.0.0.1:{7490 + self.turn % 2}"
+        qmp.run("migrate-incoming", uri=address)
+        self.qmp.run("migrate", uri=address)
         if warm:
             until("a first round is sent",
                   lambda: self._state().get("ram", {}).get("dirty-sync-count", 0) > 1 or
