@@ -89,6 +89,7 @@ Engine::~Engine()
 		ending_ = true;
 	}
 	changed_.notify_all();
+	work_.notify_all();
 	for (auto &thread : threads_)
 		thread.join();
 	if (lease_)
@@ -108,6 +109,14 @@ void Engine::changed_something()
 
 	changes_++;
 	changed_.notify_all();
+}
+
+void Engine::has_work()
+{
+	const std::lock_guard guard(lock_);
+
+	works_++;
+	work_.notify_all();
 }
 
 const JobKind *Engine::kind_of(const std::string &name) const
@@ -142,6 +151,8 @@ Result<bool> Engine::write(Held &held)
 		transaction.changes.emplace_back(Erase{ready_key(held.job.id)});
 	const auto outcome = CORBEL_EXPECT(store_.commit(transaction));
 	if (outcome.committed) {
+		if (ready && !held.was_ready)
+			has_work();
 		held.changed = outcome.version;
 		held.was_ready = ready;
 	}
@@ -207,6 +218,7 @@ Result<Job> Engine::submit(std::string_view kind_name, const Json &argument, std
 				Put{client_key(key), fmt::format("{}", job.id)});
 		}
 		if (CORBEL_EXPECT(store_.commit(transaction)).committed) {
+			has_work();
 			changed_something();
 			if (made)
 				*made = true;
@@ -408,7 +420,7 @@ void Engine::release(const Claim &claim)
 	const auto key = owner_key(claim.id);
 
 	(void)store_.commit({.conditions = {{key, claim.version}}, .changes = {Erase{key}}});
-	changed_something();
+	has_work();
 }
 
 Result<std::optional<Engine::Claim>> Engine::find_work()
@@ -452,7 +464,7 @@ void Engine::work()
 {
 	while (!ending()) {
 		std::unique_lock guard(lock_);
-		const auto seen = changes_;
+		const auto seen = works_;
 
 		guard.unlock();
 		const auto found = find_work();
@@ -464,8 +476,8 @@ void Engine::work()
 			continue;
 		}
 		guard.lock();
-		changed_.wait_for(guard, options_.lease / 4,
-				  [&] { return ending_ || changes_ != seen; });
+		work_.wait_for(guard, options_.lease / 4,
+			       [&] { return ending_ || works_ != seen; });
 	}
 }
 

@@ -111,6 +111,8 @@ private:
 	void release(const Claim &claim);
 	[[nodiscard]] bool ending();
 	void changed_something();
+	/* A job may be claimed that could not be before. */
+	void has_work();
 
 	state::Store &store_;
 	std::vector<JobKind> kinds_;
@@ -119,6 +121,9 @@ private:
 	std::mutex lock_;
 	std::condition_variable changed_;
 	std::uint64_t changes_ = 0;
+	/* Apart from it: what is written of a job at work is no concern of those without one. */
+	std::condition_variable work_;
+	std::uint64_t works_ = 0;
 	bool ending_ = false;
 	state::LeaseId lease_ = 0;
 	std::set<JobId> mine_;
