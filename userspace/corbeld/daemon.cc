@@ -120,7 +120,7 @@ Result<void> Daemon::start()
 		*store_,
 		{backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
 		 qemu::start_job(*store_, runner), qemu::stop_job(runner), departures_->job()},
-		{.threads = 16}));
+		{.threads = 16, .holder = "corbeld"}));
 	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
 	serve_metrics();

@@ -403,11 +403,13 @@ Result<std::optional<Engine::Claim>> Engine::claim(JobId id)
 	}
 	/* Our own one is from a time when it could not be given up. */
 	const auto owner = CORBEL_EXPECT(store_.get(key));
-	if (owner && owner->lease != lease)
+	const bool ours = owner && (owner->lease == lease ||
+				    (!options_.holder.empty() && owner->value == options_.holder));
+	if (owner && !ours)
 		return std::nullopt;
 	const auto outcome =
 		CORBEL_EXPECT(store_.commit({.conditions = {{key, owner ? owner->changed : 0}},
-					     .changes = {Put{key, "", lease}}}));
+					     .changes = {Put{key, options_.holder, lease}}}));
 
 	if (!outcome.committed)
 		return std::nullopt;

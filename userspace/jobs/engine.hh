@@ -29,6 +29,9 @@ struct EngineOptions {
 	unsigned threads = 4; /* jobs at the same time; the others wait their turn */
 	std::chrono::milliseconds lease{10000}; /* after which a dead engine's jobs are taken */
 	std::function<Time()> now{}; /* empty: this host's */
+	/* Of whom there is one at a time: what it had is taken up at once by the next one of
+	   that name. Empty: nobody vouches for that. */
+	std::string holder{};
 };
 
 /* All functions may be called from any thread and may block on the store. */

@@ -549,12 +549,13 @@ unsigned turns()
 }
 
 struct Move {
+	EngineOptions options; /* of all engines that work on it */
 	TemporaryFolder folder;
 	fs::path from = folder.path() / "from", to = folder.path() / "to";
 	Json argument{{"from", from}, {"to", to}};
 	std::map<std::string, std::string> whole;
 
-	Move()
+	explicit Move(EngineOptions given) : options(std::move(given))
 	{
 		for (int i = 0; i < 6; i++)
 			folder.write(fmt::format("from/{}", i),
@@ -574,8 +575,7 @@ struct Move {
 				fuse.point();
 				return {};
 			});
-			auto engine = must(Engine::start(store, {folder_mover(fuse)},
-							 {.threads = 1, .lease = 100ms}));
+			auto engine = must(Engine::start(store, {folder_mover(fuse)}, options));
 			const auto id = must(engine->submit("move", argument, "k")).id;
 			if (cancel)
 				(void)engine->cancel(id);
@@ -594,7 +594,10 @@ TEST(JobsKilled, come_to_what_they_would_have_come_to)
 	unsigned moved = 0, undone = 0, taken_up = 0;
 
 	for (unsigned turn = 0; turn < turns(); turn++) {
-		Move move;
+		/* A lease that passes soon, or one that does not and is of the one holder. */
+		const bool held = turn / 100 % 2;
+		Move move(held ? EngineOptions{.threads = 1, .lease = 1h, .holder = "one"}
+			       : EngineOptions{.threads = 1, .lease = 100ms});
 		Fuse unlimited(0);
 
 		/* Each point of the first life; then anywhere, perhaps while taking it up again. */
@@ -602,8 +605,7 @@ TEST(JobsKilled, come_to_what_they_would_have_come_to)
 		for (unsigned more = random() % 3; more; more--)
 			move.work_until(1 + random() % 30, random() % 8 == 0);
 		auto store = open_store(move.folder);
-		auto engine =
-			must(Engine::start(*store, {folder_mover(unlimited)}, {.lease = 100ms}));
+		auto engine = must(Engine::start(*store, {folder_mover(unlimited)}, move.options));
 		const auto id = must(engine->submit("move", move.argument, "k")).id;
 		const auto job = must(engine->wait(id, 60s));
 		taken_up += job.attempts > 1;
