@@ -102,6 +102,17 @@ std::optional<qemu::Launch> Mover::launch() const
 	return launch_;
 }
 
+/* Not if it is of a QEMU that came here since. */
+bool Mover::is_left() const
+{
+	const qemu::Runtime runtime(options_.root, vm_);
+	const auto found = runtime.launch();
+	std::error_code error;
+
+	return found ? found->pid == launch_.pid && found->started == launch_.started
+		     : std::filesystem::exists(runtime.folder(), error);
+}
+
 Result<Monitor> Mover::monitor() const
 {
 	return Monitor::connect(qemu::Runtime(options_.root, vm_), launch_);
@@ -152,6 +163,9 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 		seen.sealed = info && info->sealed;
 	}
 	memory_there_ = seen.memory;
+	/* A daemon that was killed, or a QEMU that ended by itself, left its folder. */
+	if (phase == SourcePhase::finish)
+		seen.memory = seen.memory || is_left();
 	const std::lock_guard guard(granting_);
 	seen.lease_over = phase >= commit_point && now - granted_ > limits_.lease_over &&
 			  now - heard_ > limits_.lease_over;

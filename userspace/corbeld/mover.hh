@@ -39,6 +39,8 @@ private:
 						   migrate::SourcePhase phase) const;
 	[[nodiscard]] migrate::SourceSeen look(jobs::Work &work, migrate::SourcePhase phase);
 	[[nodiscard]] std::optional<qemu::Launch> launch() const;
+	/* Something of it is in this host's folder of VMs. */
+	[[nodiscard]] bool is_left() const;
 	[[nodiscard]] Result<migrate::Monitor> monitor() const;
 	/* True: the phase is over. */
 	[[nodiscard]] Result<bool> write(jobs::Work &work, migrate::SourcePhase phase,
