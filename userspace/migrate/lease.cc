@@ -85,7 +85,7 @@ Result<void> Lease::lift() const
 
 Result<void> Lease::watch(const std::string &program) const
 {
-	const auto deadline = std::chrono::steady_clock::now() + 5s;
+	const auto deadline = std::chrono::steady_clock::now() + 30s;
 	const auto pid = fmt::format("{}", pid_), started = fmt::format("{}", started_);
 	const char *arguments[] = {"corbeld",	"--watch-lease", file_.c_str(),
 				   pid.c_str(), started.c_str(), nullptr};
@@ -136,7 +136,8 @@ int watch_lease(const std::filesystem::path &file, pid_t pid, std::uint64_t star
 
 		if (end == BootTime::max())
 			return 0;
-		if (left <= 0ns)
+		/* Of one that has not begun the guest does not run yet. */
+		if (left <= 0ns && end != 0ns)
 			(void)::syscall(SYS_pidfd_send_signal, process.get(), SIGSTOP, nullptr, 0);
 		/* It is put off by somebody who does not tell. */
 		const auto wait = left <= 0ns ? BootTime(20ms) : std::min<BootTime>(left, 20ms);

@@ -28,7 +28,8 @@ public:
 		: file_(std::move(file)), pid_(pid), started_(started)
 	{}
 
-	/* Somebody watches it; @program: how, by its option --watch-lease. */
+	/* Somebody watches it; @program: how, by its option --watch-lease. Before it begins, as
+	   that takes time; again is no matter. */
 	[[nodiscard]] Result<void> watch(const std::string &program) const;
 	/* To @end; never back. */
 	[[nodiscard]] Result<void> extend(BootTime end) const;

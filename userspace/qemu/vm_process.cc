@@ -83,8 +83,8 @@ Result<void> remove_traces(const RunnerOptions &options, const Runtime &runtime)
 	std::error_code error;
 
 	CORBEL_EXPECT(options.cgroups.remove(runtime.name()));
-	for (const char *file :
-	     {"launch.json", "pid", "daemon.qmp", "qmp", "console", "console.log", "qemu.log"})
+	for (const char *file : {"launch.json", "pid", "daemon.qmp", "qmp", "console",
+				 "console.log", "qemu.log", "lease"})
 		if (!std::filesystem::remove(runtime.file(file), error) && error)
 			return failure(error.value(),
 				       fmt::format("{} cannot be removed: {}.",

@@ -140,10 +140,13 @@ TEST(migrate_parts, a_lease_that_passes_stops_its_process)
 		return stat.find(") T ") != stat.npos;
 	};
 
-	must(lease.extend(now_since_boot() + 1s));
 	const auto watcher = ::fork();
 	if (watcher == 0)
 		::_exit(watch_lease(file, guest, started));
+	/* It has not begun. */
+	::usleep(300000);
+	EXPECT_FALSE(stopped());
+	must(lease.extend(now_since_boot() + 1s));
 	::usleep(300000);
 	EXPECT_FALSE(stopped());
 	EXPECT_TRUE(wait_until(stopped));
