@@ -19,6 +19,7 @@ struct Arrivals::Arrival {
 	std::string why; /* it was refused */
 
 	std::mutex lock; /* for all of this */
+	std::optional<migrate::Monitor> talk; /* between the loading of devices and the end of it */
 	std::optional<Memory> memory;
 	std::optional<Pager> pager;
 	bool loading = false, loaded = false, went = false, source_gone = false;
@@ -46,6 +47,19 @@ struct Arrivals::Arrival {
 		    !qemu::is_alive(launch->pid, launch->started))
 			return std::nullopt;
 		return launch;
+	}
+	[[nodiscard]] migrate::Lease lease(const qemu::RunnerOptions &options,
+					   const qemu::Launch &launch) const
+	{
+		return {runtime(options).file("lease"), launch.pid, launch.started};
+	}
+	/* The connection that there is, or a new one. */
+	[[nodiscard]] Result<migrate::Monitor *> monitor(const qemu::RunnerOptions &options,
+							 const qemu::Launch &launch)
+	{
+		if (!talk)
+			talk = CORBEL_EXPECT(migrate::Monitor::connect(runtime(options), launch));
+		return &*talk;
 	}
 };
 

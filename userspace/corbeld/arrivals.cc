@@ -33,6 +33,8 @@ namespace {
 
 constexpr std::string_view prefix = "migrate/in/";
 constexpr auto tend_every = 100ms;
+constexpr auto look_again = 100ms; /* if no event said so before */
+constexpr auto talk_for = 2s; /* to a QEMU without a word of the source: others want to */
 constexpr auto ask_after = 2s; /* without a word of the source */
 constexpr unsigned most_steps = 64; /* of one call: it is a bug to need more */
 
@@ -86,6 +88,10 @@ Result<void> Arrivals::keep(Arrival &arrival)
 			      {"end", name_of(record.end)},
 			      {"epoch", record.epoch},
 			      {"why", arrival.why},
+			      {"at_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+						std::chrono::system_clock::now().time_since_epoch())
+						.count()},
+			      {"went", arrival.went},
 			      {"made_definition", arrival.made_definition},
 			      {"made_folder", arrival.made_folder}};
 
@@ -94,36 +100,47 @@ Result<void> Arrivals::keep(Arrival &arrival)
 	return {};
 }
 
+Result<void> Arrivals::read(Arrival &arrival, const std::string &text)
+{
+	const auto json = jobs::Json::parse(text, nullptr, false);
+	const auto word = [&](const char *key) { return json.value(key, std::string()); };
+
+	if (!json.is_object())
+		return failure(EBADMSG, fmt::format("What is kept of the migration {} cannot be "
+						    "read.",
+						    arrival.session));
+	arrival.source = {word("source")};
+	arrival.wish_text = word("wish");
+	arrival.why = word("why");
+	arrival.made_definition = json.value("made_definition", false);
+	arrival.made_folder = json.value("made_folder", false);
+	arrival.record = {
+		.phase = destination_phase_of(word("phase")).value_or(DestinationPhase::absent),
+		.end = end_of_migration(word("end")).value_or(End::none),
+		.epoch = json.value("epoch", Epoch{0})};
+	/* Who has paused it since has his reasons. */
+	if (arrival.record.phase == DestinationPhase::ended)
+		arrival.went = json.value("went", false);
+	if (auto wish = wish_of(arrival.wish_text)) {
+		arrival.wish = *std::move(wish);
+		arrival.record.terms = arrival.wish.terms;
+	}
+	return {};
+}
+
 Result<std::shared_ptr<Arrivals::Arrival>> Arrivals::find(const std::string &session,
 							  const trust::HostId &from)
 {
 	const std::lock_guard guard(lock_);
-	auto &arrival = arrivals_[session];
+	auto arrival = arrivals_.contains(session) ? arrivals_[session] : nullptr;
 
 	if (!arrival) {
 		arrival = std::make_shared<Arrival>();
 		arrival->session = session;
 		arrival->source = from;
-		if (const auto entry = CORBEL_EXPECT(store_.get(key_of(session)))) {
-			const auto json = jobs::Json::parse(entry->value, nullptr, false);
-			const auto text = [&](const char *key) {
-				return json.is_object() ? json.value(key, std::string()) : "";
-			};
-
-			arrival->source = {text("source")};
-			arrival->wish_text = text("wish");
-			arrival->why = text("why");
-			arrival->made_definition = json.value("made_definition", false);
-			arrival->made_folder = json.value("made_folder", false);
-			arrival->record = {.phase = destination_phase_of(text("phase"))
-							    .value_or(DestinationPhase::absent),
-					   .end = end_of_migration(text("end")).value_or(End::none),
-					   .epoch = json.value("epoch", Epoch{0})};
-			if (auto wish = wish_of(arrival->wish_text)) {
-				arrival->wish = *std::move(wish);
-				arrival->record.terms = arrival->wish.terms;
-			}
-		}
+		if (const auto entry = CORBEL_EXPECT(store_.get(key_of(session))))
+			CORBEL_EXPECT(read(*arrival, entry->value));
+		arrivals_[session] = arrival;
 	}
 	if (!from.uuid.empty() && arrival->source.uuid != from.uuid)
 		return failure(EPERM, "That migration is another host's.");
@@ -158,6 +175,28 @@ bool Arrivals::left_something(const Arrival &arrival) const
 		    : arrival.made_folder && std::filesystem::exists(runtime.folder(), error);
 }
 
+/* Of a daemon's before this one, too: what it loaded or let run is so still. */
+GuestHere Arrivals::ask_qemu(Arrival &arrival, const Launch &launch)
+{
+	const auto monitor = arrival.monitor(options_, launch);
+	const auto status = monitor ? (*monitor)->status() : std::unexpected(monitor.error());
+
+	/* QEMU talks to one at a time: others wait only while the guest stands still. */
+	if (!status || arrival.record.phase >= DestinationPhase::prepared)
+		arrival.talk.reset();
+	if (!status) {
+		/* It may be busy with something that waits for a page. */
+		return arrival.record.phase >= DestinationPhase::prepared ? GuestHere::loaded
+									  : GuestHere::waiting;
+	}
+	arrival.went = Monitor::runs(*status);
+	/* With -S that is what becomes of "inmigrate". */
+	arrival.loaded = arrival.went || *status == "paused";
+	return arrival.went	? GuestHere::running
+	       : arrival.loaded ? GuestHere::loaded
+				: GuestHere::waiting;
+}
+
 DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 {
 	DestinationSeen seen{.order = told.order,
@@ -184,27 +223,14 @@ DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 		seen.all_here = info && info->present == info->bytes;
 	}
 	seen.guest = GuestHere::waiting;
-	if (arrival.record.phase >= DestinationPhase::running && is_stopped(launch->pid)) {
+	if (arrival.record.phase >= DestinationPhase::running && is_stopped(launch->pid))
 		seen.guest = GuestHere::frozen;
-	} else if (arrival.went) {
+	else if (arrival.went)
 		seen.guest = GuestHere::running;
-	} else if (arrival.loaded) {
+	else if (arrival.loaded)
 		seen.guest = GuestHere::loaded;
-	} else if (auto monitor = Monitor::connect(arrival.runtime(options_), *launch)) {
-		const auto status = monitor->status();
-
-		if (status && Monitor::runs(*status)) {
-			seen.guest = GuestHere::running;
-			arrival.went = arrival.loaded = true;
-		} else if (status && *status == "paused") {
-			/* With -S that is what becomes of "inmigrate". */
-			seen.guest = GuestHere::loaded;
-			arrival.loaded = true;
-		}
-	} else if (arrival.record.phase >= DestinationPhase::prepared) {
-		/* It is busy with something that waits for a page. */
-		seen.guest = GuestHere::loaded;
-	}
+	else if (arrival.record.phase >= DestinationPhase::prepared || told.order == Order::prepare)
+		seen.guest = ask_qemu(arrival, *launch);
 	if (arrival.own_memory())
 		seen.all_here = seen.guest >= GuestHere::loaded;
 	return seen;
@@ -287,9 +313,7 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 		if (arrival.memory)
 			(void)arrival.memory->join();
 		if (const auto launch = arrival.launch(options_); launch && record.terms.rollback)
-			(void)Lease(arrival.runtime(options_).file("lease"), launch->pid,
-				    launch->started)
-				.lift();
+			(void)arrival.lease(options_, *launch).lift();
 		arrival.memory.reset();
 	} else if (record.end == End::fenced || record.end == End::died) {
 		/* It is the source's, or nobody's. */
@@ -337,6 +361,8 @@ Result<void> Arrivals::make(Arrival &arrival)
 		return started;
 	}
 	const qemu::Deadline deadline(options_.ready_limit);
+	if (const auto launch = arrival.launch(options_); launch && arrival.record.terms.rollback)
+		CORBEL_EXPECT(arrival.lease(options_, *launch).watch(limits_.watcher));
 	for (;;) {
 		const auto launch = arrival.launch(options_);
 		if (!launch)
@@ -361,7 +387,7 @@ Result<void> Arrivals::load(Arrival &arrival, const std::string &state)
 
 	if (!launch)
 		return failure(ECHILD, "QEMU has ended there.");
-	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, *launch));
+	auto &monitor = *CORBEL_EXPECT(arrival.monitor(options_, *launch));
 	if (!arrival.own_memory() && !arrival.loading) {
 		const ScopedFd file(::memfd_create("corbel-devices", MFD_CLOEXEC));
 
@@ -383,7 +409,7 @@ Result<void> Arrivals::load(Arrival &arrival, const std::string &state)
 							   runtime.last_words()));
 		if (deadline.passed())
 			return failure(ETIMEDOUT, "QEMU takes too long for the VM's state.");
-		::poll(nullptr, 0, 2);
+		CORBEL_EXPECT(monitor.wait_for_event(look_again));
 	}
 	arrival.loaded = true;
 	return {};
@@ -397,7 +423,7 @@ Result<void> Arrivals::go(Arrival &arrival)
 	if (!launch)
 		return failure(ECHILD, "QEMU has ended.");
 	if (arrival.record.terms.rollback && arrival.record.end != End::completed) {
-		const Lease lease(runtime.file("lease"), launch->pid, launch->started);
+		const auto lease = arrival.lease(options_, *launch);
 
 		CORBEL_EXPECT(lease.extend(arrival.lease_end));
 		CORBEL_EXPECT(lease.watch(limits_.watcher));
@@ -407,8 +433,9 @@ Result<void> Arrivals::go(Arrival &arrival)
 	if (arrival.went)
 		return {};
 	/* The order is enough: an answer may wait for a page. */
-	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, *launch));
-	if (const auto gone_on = monitor.go(); !gone_on && gone_on.error().number != ETIMEDOUT)
+	const auto gone_on = CORBEL_EXPECT(arrival.monitor(options_, *launch))->go();
+	arrival.talk.reset();
+	if (!gone_on && gone_on.error().number != ETIMEDOUT)
 		return gone_on;
 	arrival.went = true;
 	return {};
@@ -419,6 +446,7 @@ Result<void> Arrivals::destroy(Arrival &arrival)
 	const auto runtime = arrival.runtime(options_);
 	const auto lock = CORBEL_EXPECT(runtime.lock([] { return true; }));
 
+	arrival.talk.reset();
 	arrival.pager.reset();
 	arrival.memory.reset();
 	if (const auto launch = arrival.launch(options_))
@@ -505,9 +533,7 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 					std::max(arrival->lease_end, sent + limits_.lease);
 	if (arrival->record.terms.rollback && arrival->record.phase >= DestinationPhase::running)
 		if (const auto launch = arrival->launch(options_))
-			(void)Lease(arrival->runtime(options_).file("lease"), launch->pid,
-				    launch->started)
-				.extend(arrival->lease_end);
+			(void)arrival->lease(options_, *launch).extend(arrival->lease_end);
 	CORBEL_EXPECT(drive(*arrival, told));
 
 	answer.set_version(protocol_version);
@@ -584,14 +610,48 @@ void Arrivals::ask(Arrival &arrival)
 		warnings_.add(jobs::Severity::warning, driven.error().sentence);
 }
 
+bool Arrivals::is_over(Arrival &arrival)
+{
+	const auto &record = arrival.record;
+
+	if (record.phase == DestinationPhase::absent)
+		return true;
+	if (record.phase != DestinationPhase::ended)
+		return false;
+	return record.end == End::completed ? arrival.went || !arrival.launch(options_)
+					    : !arrival.launch(options_) && !left_something(arrival);
+}
+
+void Arrivals::look_after(Arrival &arrival)
+{
+	{
+		const std::unique_lock guard(arrival.lock, std::try_to_lock);
+
+		if (!guard || arrival.record.phase == DestinationPhase::absent)
+			return;
+		if (const auto driven = drive(arrival, {}); !driven)
+			warnings_.add(jobs::Severity::warning, driven.error().sentence);
+		const auto now = Clock::now();
+		if (now - arrival.heard > talk_for)
+			arrival.talk.reset();
+		if (arrival.record.phase == DestinationPhase::ended ||
+		    now - arrival.heard <= ask_after || now - arrival.asked <= 1s)
+			return;
+	}
+	ask(arrival);
+}
+
 void Arrivals::tend(const std::stop_token &stop)
 {
-	const auto entries = store_.list(prefix);
+	for (std::string after(prefix);;) {
+		const auto page = store_.list(prefix, after);
 
-	for (const auto &entry : entries ? *entries : std::vector<state::Entry>())
-		if (entry.value.find(R"("phase":"ended")") == entry.value.npos ||
-		    entry.value.find(R"("end":"completed")") == entry.value.npos)
+		if (!page || page->empty())
+			break;
+		for (const auto &entry : *page)
 			(void)find(entry.key.substr(prefix.size()), {});
+		after = page->back().key;
+	}
 	while (!stop.stop_requested()) {
 		std::vector<std::shared_ptr<Arrival>> all;
 		{
@@ -599,30 +659,45 @@ void Arrivals::tend(const std::stop_token &stop)
 			for (const auto &[session, arrival] : arrivals_)
 				all.push_back(arrival);
 		}
-		for (const auto &arrival : all) {
-			bool lonely = false;
-			{
-				const std::unique_lock guard(arrival->lock, std::try_to_lock);
+		for (const auto &arrival : all)
+			if (!stop.stop_requested())
+				look_after(*arrival);
+		/* Who asks for one of those later has it read again. */
+		for (auto &arrival : all) {
+			const std::lock_guard guard(lock_);
 
-				if (!guard || stop.stop_requested() ||
-				    arrival->record.phase == DestinationPhase::absent)
-					continue;
-				if (arrival->record.phase == DestinationPhase::ended &&
-				    arrival->record.end == End::completed && arrival->went)
-					continue;
-				const auto driven = drive(*arrival, {});
-				if (!driven)
-					warnings_.add(jobs::Severity::warning,
-						      driven.error().sentence);
-				const auto now = Clock::now();
-				lonely = arrival->record.phase != DestinationPhase::ended &&
-					 now - arrival->heard > ask_after &&
-					 now - arrival->asked > 1s;
-			}
-			if (lonely)
-				ask(*arrival);
+			if (arrival.use_count() == 2 && !arrival->connecting && is_over(*arrival))
+				arrivals_.erase(arrival->session);
 		}
+		all.clear();
 		::poll(nullptr, 0, static_cast<int>(tend_every.count()));
+	}
+}
+
+Result<void> Arrivals::forget(std::chrono::system_clock::time_point before)
+{
+	const auto limit = std::min(before, std::chrono::system_clock::now() - 2 * limits_.patience)
+				   .time_since_epoch();
+
+	for (std::string after(prefix);;) {
+		const auto page = CORBEL_EXPECT(store_.list(prefix, after));
+
+		if (page.empty())
+			return {};
+		after = page.back().key;
+		for (const auto &entry : page) {
+			const auto json = jobs::Json::parse(entry.value, nullptr, false);
+
+			if (!json.is_object() ||
+			    json.value("phase", std::string()) !=
+				    name_of(DestinationPhase::ended) ||
+			    std::chrono::milliseconds(json.value("at_ms", std::int64_t{0})) >=
+				    limit)
+				continue;
+			(void)CORBEL_EXPECT(
+				store_.commit({.conditions = {{entry.key, entry.changed}},
+					       .changes = {state::Erase{entry.key}}}));
+		}
 	}
 }
 

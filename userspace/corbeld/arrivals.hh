@@ -56,6 +56,9 @@ public:
 	/* A VM of this name is under way to here. */
 	[[nodiscard]] bool expects(const std::string &vm);
 
+	/* Those that have ended before. */
+	[[nodiscard]] Result<void> forget(std::chrono::system_clock::time_point before);
+
 private:
 	using Clock = std::chrono::steady_clock;
 	struct Arrival;
@@ -65,9 +68,12 @@ private:
 							    const trust::HostId &from);
 	[[nodiscard]] Result<void> check(const migrate::Wish &wish);
 	[[nodiscard]] Result<void> keep(Arrival &arrival);
+	/* What keep() wrote. */
+	[[nodiscard]] static Result<void> read(Arrival &arrival, const std::string &text);
 	/* Until there is nothing more to be done now. */
 	[[nodiscard]] Result<void> drive(Arrival &arrival, const Told &told);
 	[[nodiscard]] bool left_something(const Arrival &arrival) const;
+	[[nodiscard]] migrate::GuestHere ask_qemu(Arrival &arrival, const qemu::Launch &launch);
 	[[nodiscard]] migrate::DestinationSeen look(Arrival &arrival, const Told &told);
 	[[nodiscard]] Result<void> act(Arrival &arrival, const Told &told,
 				       const migrate::DestinationStep &step);
@@ -81,6 +87,10 @@ private:
 			      migrate::DataKeys keys, bool plain, bool pager);
 	[[nodiscard]] std::string pages_of(Arrival &arrival);
 	void tend(const std::stop_token &stop);
+	/* One turn of it. */
+	void look_after(Arrival &arrival);
+	/* It has ended, and nothing of it is left to do. */
+	[[nodiscard]] bool is_over(Arrival &arrival);
 	void ask(Arrival &arrival);
 
 	state::Store &store_;

@@ -178,11 +178,17 @@ void Daemon::forget_old_jobs()
 	const auto before = std::chrono::time_point_cast<std::chrono::milliseconds>(
 		std::chrono::system_clock::now() - std::chrono::days(settings_.keep_days));
 	const auto forgotten = engine_->forget_ended(before, settings_.keep_jobs);
+	const auto warn = [&](const Error &error) {
+		warnings_->add(jobs::Severity::warning,
+			       fmt::format("Old jobs are not forgotten: {}", error.sentence));
+	};
 
 	if (!forgotten)
-		warnings_->add(
-			jobs::Severity::warning,
-			fmt::format("Old jobs are not forgotten: {}", forgotten.error().sentence));
+		warn(forgotten.error());
+	if (const auto done = departures_->forget(); !done)
+		warn(done.error());
+	if (const auto done = arrivals_->forget(before); !done)
+		warn(done.error());
 }
 
 Result<Json> Daemon::status()

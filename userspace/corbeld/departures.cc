@@ -151,9 +151,43 @@ Result<v1::MigrateAskReply> Departures::ask(const trust::HostId &from, const std
 	reply.set_order(std::string(name_of(order)));
 	reply.set_epoch(epoch_of(record));
 	if (order == Order::run && record.terms.rollback && life->mover &&
-	    life->mover->grant(record))
+	    life->mover->grant(record, Mover::Clock::now()))
 		reply.set_lease(true);
 	return reply;
+}
+
+Result<void> Departures::forget()
+{
+	const auto job_in = [&](jobs::JobId id) -> Result<std::optional<jobs::Job>> {
+		const auto entry = CORBEL_EXPECT(store_.get(fmt::format("job/record/{:020}", id)));
+
+		if (!entry)
+			return std::nullopt;
+		return CORBEL_EXPECT(jobs::job_of(entry->value));
+	};
+
+	{
+		const std::lock_guard guard(lock_);
+		for (auto life = lives_.begin(); life != lives_.end();) {
+			const auto job = CORBEL_EXPECT(job_in(life->first));
+			const bool over = !job || is_final(job->state);
+
+			life = over && life->second.use_count() == 1 ? lives_.erase(life)
+								     : std::next(life);
+		}
+	}
+	for (std::string after;;) {
+		const auto page = CORBEL_EXPECT(store_.list(session_prefix, after));
+
+		if (page.empty())
+			return {};
+		after = page.back().key;
+		for (const auto &entry : page)
+			if (!CORBEL_EXPECT(job_in(std::strtoull(entry.value.c_str(), nullptr, 10))))
+				(void)CORBEL_EXPECT(
+					store_.commit({.conditions = {{entry.key, entry.changed}},
+						       .changes = {state::Erase{entry.key}}}));
+	}
 }
 
 jobs::JobKind Departures::job()
@@ -193,11 +227,6 @@ jobs::JobKind Departures::job()
 						fmt::format("{}", work.id())}}}));
 		return {};
 	};
-	const auto check = [this](const Json &argument) -> Result<void> {
-		(void)CORBEL_EXPECT(plan(argument));
-		return {};
-	};
-
 	return {.name = migrate_kind,
 		.steps = {{.name = "plan", .run = prepare},
 			  {.name = "reserve", .run = step(SourcePhase::reserve), .undo = undo},
@@ -207,8 +236,7 @@ jobs::JobKind Departures::job()
 			  {.name = "run", .run = step(SourcePhase::run)},
 			  {.name = "drain", .run = step(SourcePhase::drain)},
 			  {.name = "finish", .run = step(SourcePhase::finish)}},
-		.commit = first_step + static_cast<std::size_t>(commit_point),
-		.check = check};
+		.commit = first_step + static_cast<std::size_t>(commit_point)};
 }
 
 } /* namespace corbel::daemon */

@@ -42,6 +42,9 @@ public:
 	[[nodiscard]] Result<v1::MigrateAskReply> ask(const trust::HostId &from,
 						      const std::string &session);
 
+	/* What is kept of jobs that have ended, and of those that are forgotten. */
+	[[nodiscard]] Result<void> forget();
+
 private:
 	struct Life; /* of a job in this daemon */
 

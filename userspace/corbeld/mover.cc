@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ using jobs::Work;
 namespace {
 
 constexpr auto pause_between = 10ms;
+constexpr auto look_again = 100ms; /* if no event said so before */
 constexpr auto poll_every = 200ms; /* while it runs there */
 constexpr auto undo_limit = 10s; /* to tell a destination that it is undone */
 constexpr unsigned most_rounds = 10;
@@ -113,9 +115,11 @@ bool Mover::is_left() const
 		     : std::filesystem::exists(runtime.folder(), error);
 }
 
-Result<Monitor> Mover::monitor() const
+Result<Monitor *> Mover::monitor()
 {
-	return Monitor::connect(qemu::Runtime(options_.root, vm_), launch_);
+	if (!talk_)
+		talk_ = CORBEL_EXPECT(Monitor::connect(qemu::Runtime(options_.root, vm_), launch_));
+	return &*talk_;
 }
 
 SourceRecord Mover::record(Work &work, SourcePhase phase) const
@@ -131,6 +135,18 @@ SourceRecord Mover::record(Work &work, SourcePhase phase) const
 		.epoch = work.data().value("epoch", Epoch{1})};
 }
 
+bool Mover::runs(SourcePhase phase)
+{
+	const auto talk = monitor();
+	const auto status = talk ? (*talk)->status() : std::unexpected(talk.error());
+
+	if (status)
+		return Monitor::runs(*status);
+	talk_.reset();
+	/* One that does not answer has been stopped, if it was to be. */
+	return phase < SourcePhase::hand_over;
+}
+
 SourceSeen Mover::look(Work &work, SourcePhase phase)
 {
 	SourceSeen seen{.guest = GuestThere::gone,
@@ -141,27 +157,20 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 			.told = told_};
 	const auto now = Clock::now();
 
-	if (launch()) {
-		auto talk = monitor();
-		const auto status = talk ? talk->status() : std::unexpected(talk.error());
-
-		/* One that does not answer has been stopped, if it was to be. */
-		seen.guest = (status ? Monitor::runs(*status) : phase < SourcePhase::hand_over)
-				     ? GuestThere::running
-				     : GuestThere::stopped;
-	}
-	if (own_memory_) {
-		seen.memory = seen.guest != GuestThere::gone;
-		/* Nothing writes to memory that goes with its QEMU, which is stopped. */
+	const bool alive = launch().has_value();
+	if (!own_memory_ && !memory_ && launch_.memory && alive)
+		if (auto memory = Memory::open(*launch_.memory))
+			memory_ = *std::move(memory);
+	const auto info = memory_ ? memory_->info() : failure(ENOENT, "");
+	seen.sealed = info && info->sealed;
+	/* What is sealed was stopped before, and QEMU need not be asked. */
+	if (alive)
+		seen.guest =
+			!seen.sealed && runs(phase) ? GuestThere::running : GuestThere::stopped;
+	seen.memory = own_memory_ ? alive : info.has_value();
+	/* Nothing writes to memory that goes with its QEMU, which is stopped. */
+	if (own_memory_)
 		seen.sealed = seen.guest == GuestThere::stopped && phase >= SourcePhase::seal;
-	} else {
-		if (!memory_ && launch_.memory && seen.guest != GuestThere::gone)
-			if (auto memory = Memory::open(*launch_.memory))
-				memory_ = *std::move(memory);
-		const auto info = memory_ ? memory_->info() : failure(ENOENT, "");
-		seen.memory = info.has_value();
-		seen.sealed = info && info->sealed;
-	}
 	memory_there_ = seen.memory;
 	/* A daemon that was killed, or a QEMU that ended by itself, left its folder. */
 	if (phase == SourcePhase::finish)
@@ -173,11 +182,11 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 	return seen;
 }
 
-bool Mover::grant(const SourceRecord &record)
+bool Mover::grant(const SourceRecord &record, Clock::time_point since)
 {
 	if (record.back != Outcome::none || record.phase >= SourcePhase::ended)
 		return false;
-	granted_ = Clock::now();
+	granted_ = std::max(granted_, since);
 	return true;
 }
 
@@ -192,6 +201,9 @@ Result<void> Mover::run(Work &work, SourcePhase phase)
 		return {};
 	note(work, name_of(phase), "begins");
 	for (;;) {
+		/* QEMU talks to one at a time: others wait only while the guest stands still. */
+		if (phase != SourcePhase::seal && phase != SourcePhase::hand_over)
+			talk_.reset();
 		const auto step = next(record(work, phase), look(work, phase));
 
 		if (step.act == SourceAct::write) {
@@ -202,6 +214,7 @@ Result<void> Mover::run(Work &work, SourcePhase phase)
 		if (work.interrupted())
 			return failure(EINTR, "It was interrupted.");
 		if (auto done = act(work, step); !done) {
+			talk_.reset();
 			if (phase < commit_point)
 				trouble_ = done.error().sentence;
 			else
@@ -255,9 +268,7 @@ Result<void> Mover::act(Work &work, const SourceStep &step)
 	case SourceAct::warm:
 		return warm(work);
 	case SourceAct::stop:
-		stopped_at_ = Clock::now();
-		work.data()["stopped_ms"] = now_ms();
-		return stop();
+		return stop(work);
 	case SourceAct::seal:
 		return memory_ ? memory_->seal(true) : failure(ENOENT, "Its memory is gone.");
 	case SourceAct::unseal:
@@ -266,7 +277,10 @@ Result<void> Mover::act(Work &work, const SourceStep &step)
 			return go();
 		return memory_->seal(false);
 	case SourceAct::go:
-		return go();
+		CORBEL_EXPECT(go());
+		work.data()["back_ms"] = now_ms();
+		note(work, "back", "the guest runs here again");
+		return {};
 	case SourceAct::discard:
 		return discard(work);
 	case SourceAct::write:
@@ -302,9 +316,11 @@ Result<void> Mover::tell(Work &work, Order order)
 	if (order == Order::prepare) {
 		if (!own_memory_) {
 			CORBEL_EXPECT(save_devices());
+			note(work, name_of(order),
+			     fmt::format("{} bytes of devices", devices_.size()));
 			CORBEL_EXPECT(serve(work, true));
 		} else {
-			auto talk = CORBEL_EXPECT(monitor());
+			auto &talk = *CORBEL_EXPECT(monitor());
 			if (CORBEL_EXPECT(talk.transfer()).status == "pre-switchover")
 				CORBEL_EXPECT(talk.finish());
 		}
@@ -315,7 +331,8 @@ Result<void> Mover::tell(Work &work, Order order)
 			if (const auto served = serve(work, true); !served)
 				work.warn(Severity::warning, served.error().sentence);
 		const std::lock_guard guard(granting_);
-		if (now.terms.rollback && answer_ != 0 && grant(now))
+		/* However often it is tried: of the last answer, which was sent before it came. */
+		if (now.terms.rollback && answer_ != 0 && grant(now, heard_))
 			message.set_lease_of(answer_);
 	}
 	const auto called = hosts_.call(peer, [&](v1::Peers::Stub &stub) {
@@ -371,7 +388,7 @@ Result<void> Mover::warm(Work &work)
 
 Result<void> Mover::warm_by_qemu(Work &work)
 {
-	auto talk = CORBEL_EXPECT(monitor());
+	auto &talk = *CORBEL_EXPECT(monitor());
 
 	if (!sending_) {
 		CORBEL_EXPECT(talk.set_up(true, true));
@@ -393,16 +410,20 @@ Result<void> Mover::warm_by_qemu(Work &work)
 	return {};
 }
 
-Result<void> Mover::stop()
+/* What can be done before it stands still is. */
+Result<void> Mover::stop(Work &work)
 {
-	auto talk = CORBEL_EXPECT(monitor());
+	auto &talk = *CORBEL_EXPECT(monitor());
 
+	if (!own_memory_)
+		CORBEL_EXPECT(talk.set_up(false, true));
+	work.data()["stopped_ms"] = now_ms();
 	return talk.stop();
 }
 
 Result<void> Mover::go()
 {
-	auto talk = CORBEL_EXPECT(monitor());
+	auto &talk = *CORBEL_EXPECT(monitor());
 
 	if (own_memory_) {
 		const auto transfer = CORBEL_EXPECT(talk.transfer());
@@ -433,8 +454,7 @@ Result<void> Mover::save_devices()
 
 	if (!file)
 		return failure(errno, "There is no memory for the state of its devices.");
-	auto talk = CORBEL_EXPECT(monitor());
-	CORBEL_EXPECT(talk.set_up(false, true));
+	auto &talk = *CORBEL_EXPECT(monitor());
 	CORBEL_EXPECT(talk.send_to(file.get()));
 	for (;;) {
 		const auto transfer = CORBEL_EXPECT(talk.transfer());
@@ -447,7 +467,7 @@ Result<void> Mover::save_devices()
 		if (deadline.passed())
 			return failure(ETIMEDOUT, "QEMU takes too long to save the state of its "
 						  "devices.");
-		::poll(nullptr, 0, 1);
+		CORBEL_EXPECT(talk.wait_for_event(look_again));
 	}
 	if (::fstat(file.get(), &facts) != 0 || facts.st_size <= 0 ||
 	    static_cast<std::size_t>(facts.st_size) > longest_devices)
@@ -534,6 +554,11 @@ Result<void> Mover::discard(Work &work)
 
 void Mover::end(Work &work, Outcome outcome)
 {
+	/* The memory of a VM that has stayed shall end with it. */
+	talk_.reset();
+	pager_.reset();
+	memory_.reset();
+	devices_.clear();
 	auto &data = work.data();
 	const auto epoch = data.at("epoch").get<Epoch>();
 	const bool here = outcome == Outcome::returned || outcome == Outcome::rolled_back ||
@@ -557,7 +582,8 @@ void Mover::end(Work &work, Outcome outcome)
 	if (data.contains("switch_ms"))
 		result["switch_ms"] = data["switch_ms"];
 	if (outcome == Outcome::rolled_back && data.contains("stopped_ms"))
-		result["point_age_ms"] = now_ms() - data["stopped_ms"].get<std::int64_t>();
+		result["point_age_ms"] =
+			data.value("back_ms", now_ms()) - data["stopped_ms"].get<std::int64_t>();
 	if (!here && outcome != Outcome::moved)
 		work.warn(Severity::error, std::string(sentence_of(outcome)));
 }
@@ -573,6 +599,7 @@ Result<void> Mover::undo(Work &work)
 		return {};
 	note(work, "undo", "begins");
 	for (;;) {
+		talk_.reset();
 		auto now = record(work, SourcePhase::hand_over);
 		auto seen = look(work, SourcePhase::hand_over);
 
@@ -581,7 +608,6 @@ Result<void> Mover::undo(Work &work)
 		seen.told = told_ || Clock::now() - begin > undo_limit;
 		const auto step = next(now, seen);
 		if (step.act == SourceAct::write) {
-			pager_.reset();
 			if (memory_)
 				(void)memory_->track(false);
 			work.data()["over"] = true;

@@ -28,12 +28,11 @@ public:
 	[[nodiscard]] Result<void> undo(jobs::Work &work);
 
 	[[nodiscard]] bool has_memory() const { return memory_there_; }
-	/* False: no more. With @granting held. */
-	[[nodiscard]] bool grant(const migrate::SourceRecord &record);
+	using Clock = std::chrono::steady_clock;
+	/* A lease that begins at @since or before. False: no more. With @granting held. */
+	[[nodiscard]] bool grant(const migrate::SourceRecord &record, Clock::time_point since);
 
 private:
-	using Clock = std::chrono::steady_clock;
-
 	void remember(jobs::Work &work);
 	[[nodiscard]] migrate::SourceRecord record(jobs::Work &work,
 						   migrate::SourcePhase phase) const;
@@ -41,7 +40,9 @@ private:
 	[[nodiscard]] std::optional<qemu::Launch> launch() const;
 	/* Something of it is in this host's folder of VMs. */
 	[[nodiscard]] bool is_left() const;
-	[[nodiscard]] Result<migrate::Monitor> monitor() const;
+	/* The connection that there is, or a new one. */
+	[[nodiscard]] Result<migrate::Monitor *> monitor();
+	[[nodiscard]] bool runs(migrate::SourcePhase phase);
 	/* True: the phase is over. */
 	[[nodiscard]] Result<bool> write(jobs::Work &work, migrate::SourcePhase phase,
 					 const migrate::SourceRecord &record);
@@ -49,7 +50,7 @@ private:
 	[[nodiscard]] Result<void> tell(jobs::Work &work, migrate::Order order);
 	[[nodiscard]] Result<void> warm(jobs::Work &work);
 	[[nodiscard]] Result<void> warm_by_qemu(jobs::Work &work);
-	[[nodiscard]] Result<void> stop();
+	[[nodiscard]] Result<void> stop(jobs::Work &work);
 	[[nodiscard]] Result<void> go();
 	[[nodiscard]] Result<void> discard(jobs::Work &work);
 	/* Device state, once. */
@@ -72,6 +73,7 @@ private:
 	bool own_memory_ = false, plain_ = false;
 	migrate::Wish wish_;
 
+	std::optional<migrate::Monitor> talk_;
 	std::optional<Memory> memory_;
 	std::optional<Pager> pager_;
 	bool going_ = false; /* the pager sends what is final */
@@ -84,7 +86,7 @@ private:
 	std::string why_; /* the destination refused */
 	std::uint64_t answer_ = 0; /* number of the last one */
 	Clock::time_point heard_ = Clock::now(), granted_ = Clock::now();
-	Clock::time_point stopped_at_{}, last_sample_{};
+	Clock::time_point last_sample_{};
 };
 
 } /* namespace corbel::daemon */

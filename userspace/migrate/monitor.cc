@@ -71,6 +71,7 @@ Result<void> Monitor::set_up(bool own_memory, bool source)
 		capabilities.push_back({{"capability", name}, {"state", on}});
 	};
 
+	set("events", true);
 	set("x-ignore-shared", !own_memory);
 	set("pause-before-switchover", own_memory && source);
 	CORBEL_EXPECT(tell("migrate-set-capabilities", {{"capabilities", capabilities}}));
@@ -99,6 +100,12 @@ Result<void> Monitor::finish()
 Result<void> Monitor::cancel()
 {
 	return tell("migrate_cancel");
+}
+
+Result<void> Monitor::wait_for_event(std::chrono::milliseconds limit)
+{
+	(void)CORBEL_EXPECT(qmp_.next_event(limit));
+	return {};
 }
 
 Result<Transfer> Monitor::transfer()

@@ -50,6 +50,8 @@ public:
 	/* The guest goes on if it was stopped for it. */
 	[[nodiscard]] Result<void> cancel();
 	[[nodiscard]] Result<Transfer> transfer();
+	/* Something has happened since this connection was made, or @limit has passed. */
+	[[nodiscard]] Result<void> wait_for_event(std::chrono::milliseconds limit);
 
 private:
 	explicit Monitor(qemu::Qmp qmp) : qmp_(std::move(qmp)) {}
