@@ -10,8 +10,9 @@
  *
  * Every eighth step is told to the debug port 0xe9 as a byte that counts: whoever notes when
  * these come sees for how long the guest stood still. Its bit 7 is set from the first wrong
- * word on. The serial port is for questions: `s` is answered by a
- * line `steps N wrong N`, each other byte is sent back.
+ * word on. The serial port is for questions: `s` is answered by a line `steps N wrong N`, `a`
+ * by one like it once all of its memory and all sectors have been compared; each other byte is
+ * sent back.
  */
 #include <stdint.h>
 
@@ -196,13 +197,17 @@ void say(uint32_t number)
 	say(static_cast<char>('0' + number % 10));
 }
 
-void answer()
+void answer(uint32_t pages, bool disk)
 {
 	if (!(in(serial + 5) & 1))
 		return;
 	const char asked = static_cast<char>(in(serial));
-	if (asked != 's')
+	if (asked != 's' && asked != 'a')
 		return say(asked);
+	for (uint32_t page = 0; asked == 'a' && page < pages; page++)
+		compare(page);
+	for (uint32_t sector = 0; asked == 'a' && disk && sector < sectors; sector++)
+		compare_sector(sector);
 	say("steps ");
 	say(steps);
 	say(" wrong ");
@@ -247,7 +252,7 @@ extern "C" [[noreturn]] void run(const multiboot_info *info)
 			step_on_disk();
 		if (++steps % 8 == 0) {
 			out(0xe9, static_cast<uint8_t>((steps / 8 & 0x7f) | (wrong ? 0x80 : 0)));
-			answer();
+			answer(pages, disk);
 		}
 	}
 }
