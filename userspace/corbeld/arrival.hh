@@ -10,6 +10,9 @@
 
 namespace corbel::daemon {
 
+/* Of the keys of the store; a session follows. */
+inline constexpr std::string_view arrival_prefix = "migrate/in/";
+
 struct Arrivals::Arrival {
 	std::string session;
 	trust::HostId source;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is done for those that come without being told, and when they are forgotten. */
+#include "arrival.hh"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include <grpcpp/client_context.h>
+
+namespace corbel::daemon {
+
+using namespace std::chrono_literals;
+using namespace migrate;
+
+namespace {
+
+constexpr auto tend_every = 100ms;
+constexpr auto ask_after = 2s; /* without a word of the source */
+constexpr auto talk_for = 2s; /* to a QEMU without a word of the source: others want to */
+
+} /* namespace */
+
+void Arrivals::ask(Arrival &arrival)
+{
+	v1::MigrateAskRequest request;
+	v1::MigrateAskReply reply;
+	const auto sent = now_since_boot();
+	const auto peer = hosts_.records().find(arrival.source.uuid);
+
+	request.set_session(arrival.session);
+	arrival.asked = Clock::now();
+	if (!peer)
+		return;
+	const auto called = hosts_.call(*peer, [&](v1::Peers::Stub &stub) {
+		grpc::ClientContext context;
+
+		context.set_deadline(std::chrono::system_clock::now() + 2s);
+		return stub.MigrateAsk(&context, request, &reply);
+	});
+	if (!called)
+		return;
+	const std::lock_guard guard(arrival.lock);
+	Told told{.epoch = reply.epoch(), .terms = arrival.wish.terms};
+	arrival.heard = Clock::now();
+	for (auto known = Order::run; known <= Order::gone;
+	     known = static_cast<Order>(static_cast<unsigned>(known) + 1))
+		if (name_of(known) == reply.order())
+			told.order = known;
+	if (told.order == Order::gone)
+		arrival.source_gone = true;
+	if (told.order == Order::run && reply.lease())
+		arrival.lease_end = std::max(arrival.lease_end, sent + limits_.lease);
+	if (const auto driven = drive(arrival, told); !driven)
+		warnings_.add(jobs::Severity::warning, driven.error().sentence);
+}
+
+bool Arrivals::is_over(Arrival &arrival)
+{
+	const auto &record = arrival.record;
+
+	if (record.phase == DestinationPhase::absent)
+		return true;
+	if (record.phase != DestinationPhase::ended)
+		return false;
+	return record.end == End::completed ? arrival.went || !arrival.launch(options_)
+					    : !arrival.launch(options_) && !left_something(arrival);
+}
+
+void Arrivals::look_after(Arrival &arrival)
+{
+	{
+		const std::unique_lock guard(arrival.lock, std::try_to_lock);
+
+		if (!guard || arrival.record.phase == DestinationPhase::absent)
+			return;
+		if (const auto driven = drive(arrival, {}); !driven)
+			warnings_.add(jobs::Severity::warning, driven.error().sentence);
+		const auto now = Clock::now();
+		if (now - arrival.heard > talk_for)
+			arrival.talk.reset();
+		if (arrival.record.phase == DestinationPhase::ended ||
+		    now - arrival.heard <= ask_after || now - arrival.asked <= 1s)
+			return;
+	}
+	ask(arrival);
+}
+
+void Arrivals::tend(const std::stop_token &stop)
+{
+	for (std::string after(arrival_prefix);;) {
+		const auto page = store_.list(arrival_prefix, after);
+
+		if (!page || page->empty())
+			break;
+		for (const auto &entry : *page)
+			(void)find(entry.key.substr(arrival_prefix.size()), {});
+		after = page->back().key;
+	}
+	while (!stop.stop_requested()) {
+		std::vector<std::shared_ptr<Arrival>> all;
+		{
+			const std::lock_guard guard(lock_);
+			for (const auto &[session, arrival] : arrivals_)
+				all.push_back(arrival);
+		}
+		for (const auto &arrival : all)
+			if (!stop.stop_requested())
+				look_after(*arrival);
+		/* Who asks for one of those later has it read again. */
+		for (auto &arrival : all) {
+			const std::lock_guard guard(lock_);
+
+			if (arrival.use_count() == 2 && !arrival->connecting && is_over(*arrival))
+				arrivals_.erase(arrival->session);
+		}
+		all.clear();
+		::poll(nullptr, 0, static_cast<int>(tend_every.count()));
+	}
+}
+
+Result<void> Arrivals::forget(std::chrono::system_clock::time_point before)
+{
+	const auto limit = std::min(before, std::chrono::system_clock::now() - 2 * limits_.patience)
+				   .time_since_epoch();
+
+	for (std::string after(arrival_prefix);;) {
+		const auto page = CORBEL_EXPECT(store_.list(arrival_prefix, after));
+
+		if (page.empty())
+			return {};
+		after = page.back().key;
+		for (const auto &entry : page) {
+			const auto json = jobs::Json::parse(entry.value, nullptr, false);
+
+			if (!json.is_object() ||
+			    json.value("phase", std::string()) !=
+				    name_of(DestinationPhase::ended) ||
+			    std::chrono::milliseconds(json.value("at_ms", std::int64_t{0})) >=
+				    limit)
+				continue;
+			(void)CORBEL_EXPECT(
+				store_.commit({.conditions = {{entry.key, entry.changed}},
+					       .changes = {state::Erase{entry.key}}}));
+		}
+	}
+}
+
+} /* namespace corbel::daemon */
