@@ -189,11 +189,12 @@ Result<void> do_round(const PagerFile &file, u64 user)
 
 Result<void> do_go(const PagerFile &file, u64 user)
 {
-	auto go = CORBEL_TRY(read_arguments<corbel_pager_go>(user));
+	auto go = CORBEL_TRY(read_arguments<corbel_pager_go>(user, CORBEL_PAGER_GO_ASKED));
 
 	if (!file.server)
 		return Error::no_such_ioctl;
-	go.missing = CORBEL_TRY(file.server->go());
+	go.missing = CORBEL_TRY(go.flags & CORBEL_PAGER_GO_ASKED ? file.server->go_asked()
+							     : file.server->go());
 	return write_arguments(user, go);
 }
 

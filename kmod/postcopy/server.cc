@@ -234,7 +234,9 @@ void Server::push()
 			corbel_gate_wake(gate_);
 			continue;
 		}
-		if (!announce())
+		if (!announce() || !wait_for([](const Server &server) {
+			    return !server.only_asked_.load(rt::Order::acquire);
+		    }))
 			return;
 		for (u32 most = 0;;) {
 			if (!wait_for_credit(most, has_credit))
@@ -375,6 +377,26 @@ Result<u64> Server::go_alone()
 	return missing;
 }
 
+Result<u64> Server::go_on_alone()
+{
+	if (!only_asked_.load(rt::Order::relaxed))
+		return go_alone();
+	only_asked_.store(false, rt::Order::release);
+	corbel_gate_wake(gate_);
+	return plan_.left();
+}
+
+Result<u64> Server::go_asked_alone()
+{
+	if (go_wanted_.load(rt::Order::relaxed))
+		return Error::already;
+	only_asked_.store(true, rt::Order::relaxed);
+	const Result<u64> missing = go_alone();
+	if (!missing)
+		only_asked_.store(false, rt::Order::relaxed);
+	return missing;
+}
+
 Result<u64> Server::alone(Result<u64> (Server::*what)())
 {
 	if (deciding_.exchange(true, rt::Order::acquire))
@@ -391,7 +413,12 @@ Result<u64> Server::round()
 
 Result<u64> Server::go()
 {
-	return alone(&Server::go_alone);
+	return alone(&Server::go_on_alone);
+}
+
+Result<u64> Server::go_asked()
+{
+	return alone(&Server::go_asked_alone);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */

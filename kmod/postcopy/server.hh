@@ -22,6 +22,8 @@ public:
 	/* CORBEL_PAGER_ROUND, CORBEL_PAGER_GO: pages. Task. */
 	[[nodiscard]] Result<u64> round();
 	[[nodiscard]] Result<u64> go();
+	/* With CORBEL_PAGER_GO_ASKED. */
+	[[nodiscard]] Result<u64> go_asked();
 
 private:
 	/* What comes on one stream. */
@@ -90,6 +92,8 @@ private:
 	[[nodiscard]] Result<u64> alone(Result<u64> (Server::*what)());
 	[[nodiscard]] Result<u64> round_alone();
 	[[nodiscard]] Result<u64> go_alone();
+	[[nodiscard]] Result<u64> go_on_alone();
+	[[nodiscard]] Result<u64> go_asked_alone();
 	[[nodiscard]] Result<void> wait_until_told();
 	[[nodiscard]] Result<u64> collect();
 	[[nodiscard]] bool send_round(u64 &sent);
@@ -109,6 +113,7 @@ private:
 	rt::Atomic<u32> round_{}; /* none, wanted, ... */
 	rt::Atomic<bool> interrupted_{}; /* the round */
 	rt::Atomic<bool> go_wanted_{};
+	rt::Atomic<bool> only_asked_{}; /* the push thread waits until it is not set */
 	rt::Atomic<bool> all_sent_{};
 
 	/* Of whoever has set deciding_, and of the push thread while it is in a round. */

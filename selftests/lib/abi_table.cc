@@ -631,7 +631,7 @@ const std::vector<abi_entry> &entries()
 		{"CORBEL_PAGER_GO",
 		 fd_kind::pager,
 		 CORBEL_PAGER_GO,
-		 0,
+		 CORBEL_PAGER_GO_ASKED,
 		 {},
 		 {},
 		 false,

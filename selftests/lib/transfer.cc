@@ -94,9 +94,9 @@ corbel_pager_info pager::info() const
 	return info;
 }
 
-uint64_t pager::go() const
+uint64_t pager::go(unsigned flags) const
 {
-	corbel_pager_go go = {};
+	corbel_pager_go go = {.flags = flags};
 
 	CHECK_EQ(request(fd(), CORBEL_PAGER_GO, go), 0, "CORBEL_PAGER_GO");
 	return go.missing;

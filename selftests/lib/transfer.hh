@@ -34,7 +34,7 @@ public:
 	int fd() const { return descriptor.get(); }
 	void close() { descriptor.reset(); }
 	corbel_pager_info info() const;
-	uint64_t go() const;
+	uint64_t go(unsigned flags = 0) const;
 	uint64_t round() const;
 
 private:

@@ -348,6 +348,29 @@ void send_in_rounds()
 	unseal(source);
 }
 
+/* Before the rest goes, what is asked for comes, and nothing else. */
+void send_what_is_asked_for()
+{
+	ensure_corbel();
+	two_objects objects(2048);
+	transfer moved(objects.source, objects.target);
+	const mapped map(objects.target.fd(), 2048 * page_bytes, 0, PROT_READ);
+	const uint64_t asked[] = {7, 1001, 2047};
+	corbel_pager_go again = {.flags = CORBEL_PAGER_GO_ASKED};
+
+	CHECK_EQ(moved.serve.go(CORBEL_PAGER_GO_ASKED), 2048u, "missing at GO");
+	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_GO, again), -EALREADY, "the same again");
+	for (const uint64_t page : asked)
+		CHECK_EQ(map.word(page, 1), pattern_word(page, 1, seed), "page {}", page);
+	CHECK_EQ(moved.serve.info().by_push, 0u, "pushed before the rest was wanted");
+	CHECK_EQ(objects.target.info().present, std::size(asked) * page_bytes, "present");
+	CHECK_EQ(moved.serve.go(), 2048 - std::size(asked), "left for the rest");
+	CHECK_EQ(request(moved.serve.fd(), CORBEL_PAGER_GO, again), -EALREADY, "after the rest");
+	moved.finish();
+	check_counts(moved);
+	objects.check();
+}
+
 /* A round that a signal ends; what it has not sent is sent later. */
 void interrupt_round()
 {
@@ -493,6 +516,7 @@ constexpr test_case cases[] = {
 	{"a vCPU that misses pages", demand_by_vcpu},
 	{"the connection is lost, again and again", lose_connection},
 	{"in rounds, while it is written", send_in_rounds},
+	{"only what is asked for, at first", send_what_is_asked_for},
 	{"a round is interrupted", interrupt_round},
 	{"the connection is lost between rounds", lose_rounds},
 	{"what makes no sense is refused", refuse_what_makes_no_sense},

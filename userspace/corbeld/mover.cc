@@ -318,7 +318,7 @@ Result<void> Mover::tell(Work &work, Order order)
 			CORBEL_EXPECT(save_devices());
 			note(work, name_of(order),
 			     fmt::format("{} bytes of devices", devices_.size()));
-			CORBEL_EXPECT(serve(work, true));
+			CORBEL_EXPECT(serve(work, Sends::asked));
 		} else {
 			auto &talk = *CORBEL_EXPECT(monitor());
 			if (CORBEL_EXPECT(talk.transfer()).status == "pre-switchover")
@@ -328,7 +328,7 @@ Result<void> Mover::tell(Work &work, Order order)
 	}
 	if (order == Order::run) {
 		if (!own_memory_)
-			if (const auto served = serve(work, true); !served)
+			if (const auto served = serve(work, Sends::asked); !served)
 				work.warn(Severity::warning, served.error().sentence);
 		const std::lock_guard guard(granting_);
 		/* However often it is tried: of the last answer, which was sent before it came. */
@@ -362,6 +362,10 @@ Result<void> Mover::tell(Work &work, Order order)
 			work.data()["switch_ms"] =
 				now_ms() - work.data().at("stopped_ms").get<std::int64_t>();
 	}
+	/* Until the guest runs there, all that there is to do is to let it. */
+	if (order == Order::run && *phase == DestinationPhase::running && !own_memory_)
+		if (const auto served = serve(work, Sends::all); !served)
+			work.warn(Severity::warning, served.error().sentence);
 	if (order == Order::run && before == peer_)
 		::poll(nullptr, 0, static_cast<int>(poll_every.count()));
 	return {};
@@ -373,7 +377,7 @@ Result<void> Mover::warm(Work &work)
 {
 	if (own_memory_)
 		return warm_by_qemu(work);
-	CORBEL_EXPECT(serve(work, false));
+	CORBEL_EXPECT(serve(work, Sends::rounds));
 	if (work.argument().value("mode", std::string()) != name_of(Mode::hybrid)) {
 		warm_ = true;
 		return {};
@@ -509,7 +513,7 @@ Result<DataSockets> Mover::connect(Work &work, bool pager)
 	return connect_data(address, session, pager ? 2 : 1, &keys, 5s);
 }
 
-Result<void> Mover::serve(Work &work, bool final)
+Result<void> Mover::serve(Work &work, Sends sends)
 {
 	const auto info = pager_ ? pager_->info() : failure(ENOENT, "");
 
@@ -517,17 +521,20 @@ Result<void> Mover::serve(Work &work, bool final)
 		return failure(ENOENT, "Its memory is gone.");
 	if (!info || info->state == CORBEL_PAGER_LOST || info->state == CORBEL_PAGER_FAILED) {
 		pager_.reset();
-		going_ = false;
+		sends_ = Sends::rounds;
 		const auto sockets = CORBEL_EXPECT(connect(work, true));
 		pager_ = CORBEL_EXPECT(memory_->pager(
 			CORBEL_PAGER_SERVE, sockets.demand.get(), sockets.push.get(),
 			CORBEL_EXPECT(session_of(session_)), plain_ ? CORBEL_PAGER_PLAIN : 0));
 	}
-	if (final && !going_) {
-		const auto missing = CORBEL_EXPECT(pager_->go());
+	if (sends > sends_) {
+		const auto missing = CORBEL_EXPECT(
+			pager_->go(sends == Sends::asked ? CORBEL_PAGER_GO_ASKED : 0));
 
-		going_ = true;
-		note(work, "pages", fmt::format("{} to be sent", missing));
+		sends_ = sends;
+		note(work, "pages",
+		     fmt::format("{} to be sent{}", missing,
+				 sends == Sends::asked ? ", for now those that are asked for" : ""));
 	}
 	return {};
 }

@@ -56,8 +56,10 @@ private:
 	/* Device state, once. */
 	[[nodiscard]] Result<void> save_devices();
 	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work, bool pager);
-	/* A pager that serves, made anew if the one before is lost. */
-	[[nodiscard]] Result<void> serve(jobs::Work &work, bool final);
+	/* What a pager sends; before, rounds. */
+	enum class Sends : std::uint8_t { rounds, asked, all };
+	/* One that sends at least this, made anew if the one before is lost. */
+	[[nodiscard]] Result<void> serve(jobs::Work &work, Sends sends);
 	void end(jobs::Work &work, migrate::Outcome outcome);
 	void note(jobs::Work &work, std::string_view phase, std::string_view what);
 	void sample(jobs::Work &work, const std::string &pages);
@@ -76,7 +78,7 @@ private:
 	std::optional<migrate::Monitor> talk_;
 	std::optional<Memory> memory_;
 	std::optional<Pager> pager_;
-	bool going_ = false; /* the pager sends what is final */
+	Sends sends_ = Sends::rounds;
 	bool memory_there_ = true;
 	bool sending_ = false, warm_ = false, told_ = false;
 	unsigned rounds_ = 0;

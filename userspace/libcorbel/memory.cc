@@ -220,9 +220,10 @@ Result<std::uint64_t> Pager::round() const
 }
 
 /* Who did so before and died may do it again. */
-Result<std::uint64_t> Pager::go() const
+Result<std::uint64_t> Pager::go(std::uint32_t flags) const
 {
 	corbel_pager_go go{};
+	go.flags = flags;
 	const int ret = call(fd_.get(), request::pager_go, go);
 
 	if (ret < 0 && ret != -EALREADY)

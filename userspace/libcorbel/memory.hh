@@ -30,8 +30,8 @@ public:
 	[[nodiscard]] Result<corbel_pager_info> info() const;
 	/* Serving: how many pages were sent and have arrived. */
 	[[nodiscard]] Result<std::uint64_t> round() const;
-	/* Serving: how many pages are still to be sent. */
-	[[nodiscard]] Result<std::uint64_t> go() const;
+	/* Serving: how many pages are still to be sent. @flags: CORBEL_PAGER_GO_ASKED. */
+	[[nodiscard]] Result<std::uint64_t> go(std::uint32_t flags = 0) const;
 	/* For poll(2). */
 	[[nodiscard]] int fd() const { return fd_.get(); }
 
