@@ -534,7 +534,8 @@ Result<void> Mover::serve(Work &work, Sends sends)
 		sends_ = sends;
 		note(work, "pages",
 		     fmt::format("{} to be sent{}", missing,
-				 sends == Sends::asked ? ", for now those that are asked for" : ""));
+				 sends == Sends::asked ? ", for now those that are asked for"
+						       : ""));
 	}
 	return {};
 }
