@@ -73,6 +73,7 @@ void unpin_all()
 void fuzz()
 {
 	ensure_corbel();
+	keep_no_packets();
 	kvm_state before = read_kvm_state();
 	slab_usage usage;
 	{
@@ -136,6 +137,7 @@ void fuzz()
 	});
 	device.reset();
 	wait_kvm_state(before);
+	wait_connections_closed();
 	wait_slab_usage(usage, ours);
 	print_results(statistics);
 }

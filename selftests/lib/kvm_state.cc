@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <dirent.h>
+#include <fstream>
 #include <sys/mount.h>
 #include <utility>
 
@@ -160,6 +161,24 @@ slab_usage read_settled_slab_usage(std::string_view word)
 		now = read_slab_usage(word);
 	}
 	return now;
+}
+
+void keep_no_packets()
+{
+	std::ofstream("/proc/sys/net/core/skb_defer_max") << 0;
+}
+
+void wait_connections_closed()
+{
+	/* One whose packets were lost is closed when it has tried again a few times. */
+	if (!wait_for(
+		    [] {
+			    return read_file("/proc/net/sockstat").find(" orphan 0 ") !=
+				   std::string::npos;
+		    },
+		    std::chrono::seconds(300)))
+		throw failure("connections are left: " + read_file("/proc/net/sockstat") +
+			      read_file("/proc/net/tcp"));
 }
 
 namespace {

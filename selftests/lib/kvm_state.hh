@@ -51,6 +51,13 @@ struct slab_usage {
 slab_usage read_slab_usage(std::string_view word);
 /* The same when two readings agree: what was just let go is freed a little later. */
 slab_usage read_settled_slab_usage(std::string_view word);
+/*
+ * What the kernel's network keeps aside for its own use would be counted: from now on it frees at
+ * once what another CPU has allocated, and does not hand it to that one, which keeps some.
+ */
+void keep_no_packets();
+/* Waits until no TCP connection is left that only the kernel has still to close. */
+void wait_connections_closed();
 /* Waits until there is no more than `before` of anything. */
 void wait_slab_usage(const slab_usage &before, std::string_view word);
 std::string print_usage(const slab_usage &usage);
