@@ -61,8 +61,8 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 "If that host is lost before all is there, go back to how the guest was when it "
 		 "was switched over; without word from here it stops there");
 	set.flag("--spill", options->spill,
-		 "Put what has not been sent into a file there before it is switched over, against "
-		 "the loss of this host");
+		 "Send all of its memory before it is switched over, against the loss of this "
+		 "host; it stands still until then, which is short with --mode hybrid");
 	set.flag("--plain", options->plain,
 		 "Its memory goes unencrypted, for who can see and change what goes over that "
 		 "network");

@@ -274,8 +274,6 @@ Result<void> Arrivals::act(Arrival &arrival, const Told &told, const Destination
 		return {};
 	case DestinationAct::destroy:
 		return destroy(arrival);
-	case DestinationAct::fill:
-		return failure(EOPNOTSUPP, "There is no spill file.");
 	case DestinationAct::wait:
 	case DestinationAct::answer:
 		break;
@@ -288,6 +286,12 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 {
 	const auto before = arrival.record;
 	const auto &vm = arrival.wish.vm;
+
+	if (const auto info = arrival.memory && record.end == End::lost ? arrival.memory->info()
+									: failure(ENOENT, ""))
+		arrival.why = fmt::format("{} of {} pages have not come.",
+					  (info->bytes - info->present) / CORBEL_MEMORY_PAGE,
+					  info->bytes / CORBEL_MEMORY_PAGE);
 
 	if (record.phase == DestinationPhase::running) {
 		if (!qemu::definition(store_, vm.name)) {
@@ -320,8 +324,8 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 	}
 	log(record.end == End::completed || record.end == End::refused ? Level::notice
 								       : Level::warning,
-	    fmt::format("VM '{}' from host {}: {}", vm.name, arrival.wish.source,
-			sentence_of(record.end)),
+	    fmt::format("VM '{}' from host {}: {}{}{}", vm.name, arrival.wish.source,
+			sentence_of(record.end), arrival.why.empty() ? "" : " ", arrival.why),
 	    {{"SESSION", arrival.session}});
 	return {};
 }

@@ -77,9 +77,9 @@ Result<std::string> Departures::plan(const Json &argument)
 					   "define it on the other host and start it "
 					   "there.",
 					   name));
-	if (terms.spill)
-		return failure(EOPNOTSUPP, "Pages are not spilled to a file yet: leave --spill "
-					   "out.");
+	if (terms.rollback && terms.spill)
+		return failure(EINVAL, "With --rollback it does not run there without this host, "
+				       "so --spill is of no use: take one or the other.");
 	if (terms.rollback)
 		for (const auto &disk : vm.disks)
 			if (!disk.read_only)
@@ -120,11 +120,12 @@ Result<std::string> Departures::plan(const Json &argument)
 		return failure(asked.error().number,
 			       fmt::format("Host {} cannot take '{}': {}", peer.name, name,
 					   asked.error().sentence));
-	return fmt::format("Moves '{}' ({} MiB) to host {} by {}{}{}.", name, vm.memory >> 20,
+	return fmt::format("Moves '{}' ({} MiB) to host {} by {}{}{}{}.", name, vm.memory >> 20,
 			   peer.name, name_of(mode),
 			   terms.rollback ? ", with a way back if that host is lost: without word "
 					    "from here it stops there"
 					  : "",
+			   terms.spill ? ", and stands still until all of its memory is there" : "",
 			   wish.plain ? ", unencrypted" : "");
 }
 

@@ -153,6 +153,7 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 			.cancelled = phase < commit_point && work.interrupted(),
 			.trouble = !trouble_.empty(),
 			.warm = warm_,
+			.all_there = own_memory_ || all_there_,
 			.peer = peer_,
 			.told = told_};
 	const auto now = Clock::now();
@@ -295,6 +296,7 @@ Result<void> Mover::tell(Work &work, Order order)
 {
 	const auto peer = CORBEL_EXPECT(hosts_.records().find(work.argument().at("host")));
 	const auto now = record(work, SourcePhase::run);
+	const bool prepared = peer_ && peer_->phase == DestinationPhase::prepared;
 	v1::MigrateOrder message;
 	v1::MigrateAnswer answer;
 
@@ -315,16 +317,15 @@ Result<void> Mover::tell(Work &work, Order order)
 	}
 	if (order == Order::prepare) {
 		if (!own_memory_) {
-			CORBEL_EXPECT(save_devices());
-			note(work, name_of(order),
-			     fmt::format("{} bytes of devices", devices_.size()));
-			CORBEL_EXPECT(serve(work, Sends::asked));
+			CORBEL_EXPECT(save_devices(work));
+			CORBEL_EXPECT(serve(work, prepared ? Sends::all : Sends::asked));
 		} else {
 			auto &talk = *CORBEL_EXPECT(monitor());
 			if (CORBEL_EXPECT(talk.transfer()).status == "pre-switchover")
 				CORBEL_EXPECT(talk.finish());
 		}
-		message.set_state(devices_);
+		if (!prepared)
+			message.set_state(devices_);
 	}
 	if (order == Order::run) {
 		if (!own_memory_)
@@ -368,6 +369,9 @@ Result<void> Mover::tell(Work &work, Order order)
 			work.warn(Severity::warning, served.error().sentence);
 	if (order == Order::run && before == peer_)
 		::poll(nullptr, 0, static_cast<int>(poll_every.count()));
+	/* The guest stands still, and waits for the last page. */
+	if (order == Order::prepare && prepared)
+		::poll(nullptr, 0, static_cast<int>(pause_between.count()));
 	return {};
 }
 
@@ -448,7 +452,7 @@ Result<void> Mover::go()
 }
 
 /* A file in memory, as whoever reads it needs no thread then. */
-Result<void> Mover::save_devices()
+Result<void> Mover::save_devices(Work &work)
 {
 	if (!devices_.empty())
 		return {};
@@ -483,6 +487,7 @@ Result<void> Mover::save_devices()
 		devices_.clear();
 		return failure(EIO, "The state of its devices cannot be read.");
 	}
+	note(work, "hand-over", fmt::format("{} bytes of devices", devices_.size()));
 	return {};
 }
 
@@ -585,6 +590,8 @@ void Mover::end(Work &work, Outcome outcome)
 	auto &result = data["result"];
 	result["outcome"] = name_of(outcome);
 	result["sentence"] = sentence_of(outcome);
+	if (!why_.empty())
+		result["why"] = why_;
 	result["session"] = session_;
 	result["epoch"] = epoch + (back ? 2 : here ? 0 : 1);
 	if (data.contains("switch_ms"))
@@ -655,7 +662,9 @@ void Mover::sample(Work &work, const std::string &pages)
 	if (!parsed || !parsed->is_object() || parsed->empty())
 		return;
 	const auto bytes = qemu::number_in(*parsed, "bytes");
-	work.progress(qemu::number_in(*parsed, "present"), bytes, "bytes");
+	const auto present = qemu::number_in(*parsed, "present");
+	all_there_ = bytes > 0 && present == bytes;
+	work.progress(present, bytes, "bytes");
 	auto &samples = work.data()["result"]["samples"];
 	if (now - last_sample_ < 100ms || samples.size() >= most_samples)
 		return;

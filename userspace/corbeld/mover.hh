@@ -54,7 +54,7 @@ private:
 	[[nodiscard]] Result<void> go();
 	[[nodiscard]] Result<void> discard(jobs::Work &work);
 	/* Device state, once. */
-	[[nodiscard]] Result<void> save_devices();
+	[[nodiscard]] Result<void> save_devices(jobs::Work &work);
 	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work, bool pager);
 	/* What a pager sends; before, rounds. */
 	enum class Sends : std::uint8_t { rounds, asked, all };
@@ -80,6 +80,7 @@ private:
 	std::optional<Pager> pager_;
 	Sends sends_ = Sends::rounds;
 	bool memory_there_ = true;
+	bool all_there_ = false; /* every page, at the destination */
 	bool sending_ = false, warm_ = false, told_ = false;
 	unsigned rounds_ = 0;
 	std::string devices_;

@@ -85,14 +85,13 @@ constexpr std::array<Word<Order>, 8> orders{{
 	{Order::gone, "gone"},
 }};
 
-constexpr std::array<Word<DestinationAct>, 9> destination_acts{{
+constexpr std::array<Word<DestinationAct>, 8> destination_acts{{
 	{DestinationAct::wait, "wait"},
 	{DestinationAct::write, "write"},
 	{DestinationAct::make, "make"},
 	{DestinationAct::load, "load"},
 	{DestinationAct::go, "go"},
 	{DestinationAct::freeze, "freeze"},
-	{DestinationAct::fill, "fill"},
 	{DestinationAct::destroy, "destroy"},
 	{DestinationAct::answer, "answer"},
 }};
@@ -109,7 +108,7 @@ constexpr std::array<Word<SourceAct>, 9> source_acts{{
 	{SourceAct::discard, "discard"},
 }};
 
-constexpr std::array<Word<Mutation>, 16> mutations{{
+constexpr std::array<Word<Mutation>, 17> mutations{{
 	{Mutation::none, "none"},
 	{Mutation::no_seal, "no seal"},
 	{Mutation::run_before_commit, "run before commit"},
@@ -126,6 +125,7 @@ constexpr std::array<Word<Mutation>, 16> mutations{{
 	{Mutation::finish_without_record, "finish without record"},
 	{Mutation::leave_copy, "leave copy"},
 	{Mutation::wait_for_ever, "wait for ever"},
+	{Mutation::commit_early, "commit early"},
 }};
 
 } /* namespace */
@@ -148,8 +148,8 @@ std::string_view sentence_of(Outcome outcome)
 	case Outcome::moved:
 		return "It runs at the destination, and all of its memory is there.";
 	case Outcome::moved_from_spill:
-		return "It runs at the destination; the source was lost, and what it had not sent "
-		       "came from the spill file.";
+		return "It runs at the destination; the source was lost, and nothing with it, as "
+		       "all memory had gone before.";
 	case Outcome::stayed:
 		return "It runs at the source as if nothing had been; nothing of it is left at the "
 		       "destination, or will be gone there by itself.";
@@ -364,12 +364,7 @@ private:
 			return leases && !left_out(Mutation::finish_without_record)
 				       ? write(DestinationPhase::complete)
 				       : end(End::completed);
-		if (seen_.source_gone || seen_.silent) {
-			if (leases || !record_.terms.spill || !seen_.spilled)
-				return end(End::lost);
-			return act(DestinationAct::fill);
-		}
-		return answer_or_wait();
+		return seen_.source_gone || seen_.silent ? end(End::lost) : answer_or_wait();
 	}
 
 	/* What is whole is a VM as any; it may have been frozen when it became so. */
@@ -480,7 +475,8 @@ private:
 		}
 		if (const auto open = close())
 			return *open;
-		if (peer_is(DestinationPhase::prepared))
+		if (peer_is(DestinationPhase::prepared) &&
+		    (!record_.terms.spill || seen_.all_there || left_out(Mutation::commit_early)))
 			return left_out(Mutation::run_before_commit) ? tell(Order::run)
 								     : write(commit_point);
 		if (left_out(Mutation::run_before_commit) && peer_is(DestinationPhase::running))

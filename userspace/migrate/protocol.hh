@@ -51,8 +51,8 @@
  * for `run`, one more for `back`. Who holds an older one has a copy and not the VM.
  *
  * If the source's memory is gone after the commit, the destination is told so, or has waited
- * for too long: it has all pages if the job was told to spill them before the commit point,
- * and has lost the VM otherwise. With leases spilled pages are of no use, as the destination
+ * for too long: it has all pages if the job was told to send them before the commit point
+ * (spill), and has lost the VM otherwise. With leases that is of no use, as the destination
  * does not run without the source then: a job has one or the other.
  *
  * Nothing here does anything. Each end asks next() what is to be done, by what it has
@@ -116,7 +116,7 @@ inline constexpr End last_end = End::lost;
 /* What the operator chose beforehand. */
 struct Terms {
 	bool rollback = false; /* back to the switch point if the destination is lost */
-	bool spill = false; /* unsent pages go to a file of the destination's before the commit */
+	bool spill = false; /* all pages are at the destination before the commit */
 
 	bool operator==(const Terms &) const = default;
 };
@@ -141,8 +141,9 @@ enum class Mutation : std::uint8_t {
 	finish_without_record, /* leases end before the source has written that they may */
 	leave_copy, /* what was given up stays there */
 	wait_for_ever, /* nobody is ever silent for too long */
+	commit_early, /* pages that were to be there before are not waited for */
 };
-inline constexpr Mutation last_mutation = Mutation::wait_for_ever;
+inline constexpr Mutation last_mutation = Mutation::commit_early;
 [[nodiscard]] std::string_view name_of(Mutation mutation);
 
 /* ---- messages ---------------------------------------------------------------------- */
@@ -207,7 +208,6 @@ struct DestinationSeen {
 	Terms terms{}; /* of the order, if it is to reserve */
 	bool lease = false; /* it holds */
 	bool all_here = false; /* no page is missing */
-	bool spilled = false; /* the file has all that is missing */
 	bool source_gone = false; /* the source said that it has no pages any more */
 	bool silent = false; /* nothing was heard of the source for too long */
 };
@@ -219,7 +219,6 @@ enum class DestinationAct : std::uint8_t {
 	load, /* the device state that came with `prepare` */
 	go, /* let the guest run */
 	freeze, /* stop it where it is */
-	fill, /* the missing pages from the spill file */
 	destroy, /* QEMU and its memory */
 	answer, /* to the order: what is written */
 };
@@ -282,6 +281,7 @@ struct SourceSeen {
 	bool cancelled = false; /* somebody wants it undone */
 	bool trouble = false; /* something of the step cannot be done; before the commit point */
 	bool warm = false; /* enough was sent */
+	bool all_there = false; /* the destination has said that it has every page */
 	std::optional<DestinationSays> peer{}; /* as last heard */
 	/* All that was granted has passed, margin included, and so has as long since it
 	   committed, and since this corbeld began, which may not know what was granted. */

@@ -108,10 +108,13 @@ TEST(migrate_protocol, each_rule_is_needed)
 		const auto mutation = static_cast<Mutation>(i);
 		bool noticed = false;
 
-		for (const auto &terms : {Terms{}, with_rollback, with_spill})
-			noticed = noticed ||
-				  !explore({.terms = terms, .mutation = mutation, .failures = 1})
-					   .violation.empty();
+		for (const bool patient : {false, true})
+			for (const auto &terms : {Terms{}, with_rollback, with_spill})
+				noticed = noticed || !explore({.terms = terms,
+							       .mutation = mutation,
+							       .failures = 1,
+							       .patient = patient})
+							      .violation.empty();
 		EXPECT_TRUE(noticed) << name_of(mutation);
 	}
 }

@@ -143,6 +143,7 @@ private:
 				      .cancelled = world_.cancelled != 0,
 				      .trouble = world_.trouble != 0,
 				      .warm = world_.warm != 0,
+				      .all_there = world_.all_there != 0,
 				      .peer = world_.peer ? std::optional(says_of(world_.peer - 1U))
 							  : std::nullopt,
 				      .lease_over = world_.lease_over != 0,
@@ -209,7 +210,6 @@ private:
 					   .terms = rules_.terms,
 					   .lease = world_.lease != 0,
 					   .all_here = world_.all_here != 0,
-					   .spilled = rules_.terms.spill,
 					   .source_gone = world_.source_gone != 0,
 					   .silent = world_.destination_silent != 0};
 		const auto step = migrate::next(record, seen, rules_.mutation);
@@ -275,9 +275,6 @@ private:
 		case DestinationAct::freeze:
 			next.guest = GuestHere::frozen;
 			break;
-		case DestinationAct::fill:
-			next.all_here = 1;
-			break;
 		case DestinationAct::destroy:
 			next.guest = GuestHere::none;
 			break;
@@ -289,6 +286,8 @@ private:
 			if (next.link != 0)
 				break;
 			next.fresh_answers |= 1U << number_of(says.phase, says.end);
+			if (next.all_here)
+				next.fresh_answers |= whole_bit;
 			break;
 		}
 		}
@@ -329,9 +328,13 @@ private:
 							   name_of(says_of(number).end));
 				},
 				[&](World &next) {
-					next.answers &= static_cast<Messages>(~(1U << number));
-					next.fresh_answers &=
-						static_cast<Messages>(~(1U << number));
+					const auto rest =
+						static_cast<Messages>(~(1U << number | whole_bit));
+
+					next.all_there |= ((next.answers | next.fresh_answers) &
+							   whole_bit) != 0;
+					next.answers &= rest;
+					next.fresh_answers &= rest;
 					next.peer = static_cast<std::uint8_t>(number + 1);
 					next.peer_fresh = fresh;
 					next.waiting = 0;
@@ -376,11 +379,14 @@ private:
 			    [](World &next) { next.destination_silent = 1; });
 		if (world_.source_up && !reachable && world_.source_phase < commit_point)
 			add("source: a step fails", [](World &next) { next.trouble = 1; });
+		const bool sends_before = rules_.terms.spill &&
+					  world_.source_phase == SourcePhase::hand_over &&
+					  world_.destination_phase == DestinationPhase::prepared;
+		const bool sends = (world_.source_phase == SourcePhase::run ||
+				    world_.source_phase == SourcePhase::drain) &&
+				   world_.destination_phase == DestinationPhase::running;
 		if (reachable && world_.memory && world_.sealed && world_.back == Outcome::none &&
-		    (world_.source_phase == SourcePhase::run ||
-		     world_.source_phase == SourcePhase::drain) &&
-		    world_.destination_phase == DestinationPhase::running &&
-		    world_.guest != GuestHere::none)
+		    (sends || sends_before) && world_.guest != GuestHere::none)
 			add("all pages have come", [](World &next) { next.all_here = 1; });
 		/* Somebody else at QEMU's monitor. */
 		if (world_.source_guest == GuestThere::stopped && !world_.sealed)
@@ -412,7 +418,8 @@ private:
 	{
 		if (source) {
 			next.source_up = 0;
-			next.peer = next.peer_fresh = next.waiting = next.told = 0;
+			next.peer = next.peer_fresh = next.all_there = 0;
+			next.waiting = next.told = 0;
 			next.source_silent = next.trouble = next.lease_over = 0;
 			if (next.source_guest == GuestThere::gone)
 				next.memory = next.sealed = 0;

@@ -52,7 +52,10 @@ struct Rules {
 using Messages = std::uint16_t;
 inline constexpr Messages lease_bit = Messages{1} << 15; /* the run has one with it */
 
-/* What a destination can say, as a number. */
+/* Of answers: one of them says that every page is there. */
+inline constexpr Messages whole_bit = Messages{1} << 15;
+
+/* What a destination can say, as a number; below 15. */
 [[nodiscard]] unsigned number_of(migrate::DestinationPhase phase, migrate::End end);
 
 struct World {
@@ -66,6 +69,7 @@ struct World {
 	/* What its corbeld has in memory. */
 	std::uint8_t peer = 0; /* what it last heard, and one more; 0: nothing */
 	std::uint8_t peer_fresh = 0; /* a lease can be granted for that */
+	std::uint8_t all_there = 0; /* it was told so */
 	std::uint8_t waiting = 0, told = 0, source_silent = 0, trouble = 0, lease_over = 0;
 
 	/* The destination. */
