@@ -2,17 +2,20 @@
 """What tests of migrations are made of: two daemons on one machine, a guest that looks at
 its own memory, an unmodified pair of QEMUs beside them, and who notes what is seen of it.
 """
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 
 PATIENCE = 120.0
+MEMORY_INFO = 0xC000CB61 | 112 << 16  # CORBEL_MEMORY_INFO
 
 
 def until(what, look, patience=PATIENCE, pause=0.05):
@@ -50,10 +53,11 @@ class Points:
 class Ticks:
     """Bytes that a guest's debug port sends as datagrams: one for each eighth step."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
+        self.address = address
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((address, 0))
         self.port = self.socket.getsockname()[1]
         self.seen, self.wrong = [], False
         threading.Thread(target=self._take, daemon=True).start()
@@ -65,7 +69,7 @@ class Ticks:
             self.wrong = self.wrong or any(byte & 0x80 for byte in data)
 
     def option(self):
-        return f"udp:127.0.0.1:{self.port}"
+        return f"udp:{self.address}:{self.port}"
 
     def wait_more(self, count=20, patience=PATIENCE):
         before = len(self.seen)
@@ -128,38 +132,13 @@ class Qmp:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
 
 
-class Host:
-    """A daemon of its own, on this machine."""
+class AnyHost:
+    """What can be asked of a host wherever it is: by corbel()."""
 
-    def __init__(self, work, number, name):
-        self.folder, self.number, self.name = f"{work}/{number}", number, name
-        self.address = f"127.0.0.1:748{number}"
-        os.makedirs(self.folder)
-        self.log = open(f"{self.folder}/log", "a", encoding="utf-8")
-        self.process = None
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            ["corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
-             f"{self.folder}/state", "--vms", f"{self.folder}/vm", "--listen", self.address,
-             "--patience", "20", "--slice", f"corbel{self.number}"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        until("the daemon answers", lambda: self._corbel("status").returncode == 0)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def _corbel(self, *arguments):
-        return subprocess.run(["corbel", *arguments], capture_output=True, text=True, check=False,
-                              env={**os.environ, "CORBEL_SOCKET": f"{self.folder}/socket"})
+    name = None
 
     def corbel(self, *arguments):
-        done = self._corbel(*arguments)
-        if done.returncode:
-            raise AssertionError(f"corbel {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        raise NotImplementedError
 
     def job(self, number):
         return json.loads(self.corbel("job", "show", str(number), "--json"))["job"]
@@ -175,8 +154,52 @@ class Host:
         job = self.job(number)
         return job if job["state"] in ("done", "failed", "cancelled") else None
 
+
+class Host(AnyHost):
+    """A daemon of its own, on this machine."""
+
+    def __init__(self, work, number, name, address=None):
+        self.folder, self.number, self.name = f"{work}/{number}", number, name
+        self.address = address or f"127.0.0.1:748{number}"
+        os.makedirs(self.folder)
+        self.log = open(f"{self.folder}/log", "a", encoding="utf-8")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
+             f"{self.folder}/state", "--vms", f"{self.folder}/vm", "--listen", self.address,
+             "--patience", "20", "--slice", f"corbel{self.number}"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        until("the daemon answers", lambda: self._corbel("status").returncode == 0)
+
+    def runs(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def _corbel(self, *arguments):
+        return subprocess.run(["corbel", *arguments], capture_output=True, text=True, check=False,
+                              env={**os.environ, "CORBEL_SOCKET": f"{self.folder}/socket"})
+
+    def corbel(self, *arguments):
+        done = self._corbel(*arguments)
+        if done.returncode:
+            raise AssertionError(f"corbel {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
     def file_of(self, vm, name):
         return f"{self.folder}/vm/{vm}/{name}"
+
+    def has(self, vm):
+        """Anything of it."""
+        return os.path.exists(self.file_of(vm, ""))
+
+    def check(self, vm, question="s"):
+        check_guest(self.file_of(vm, "console"), question)
 
     def pid_of(self, vm):
         """Of its QEMU; none: it is not here."""
@@ -188,27 +211,96 @@ class Host:
         except (OSError, ValueError):
             return None
 
+    def part_of(self, vm):
+        """Per cent of its pages that have come here; none: it has no memory object here."""
+        try:
+            with open(self.file_of(vm, "launch.json"), encoding="utf-8") as file:
+                number = json.load(file)["memory"]
+            with open(f"/dev/corbel-ram{number}", "rb") as memory:
+                info = bytearray(struct.pack("=I", 112).ljust(112, b"\0"))
+                fcntl.ioctl(memory, MEMORY_INFO, info)
+        except (OSError, ValueError, KeyError):
+            return None
+        size, present = struct.unpack_from("=QQ", info, 8)
+        return 100 * present / size if size else None
+
+    def last_words(self):
+        with open(f"{self.folder}/log", encoding="utf-8") as file:
+            return "".join(file.readlines()[-15:])
+
+    def end(self):
+        if self.runs():
+            self.kill()
+        for vm in os.listdir(f"{self.folder}/vm") if os.path.isdir(f"{self.folder}/vm") else ():
+            if pid := self.pid_of(vm):
+                os.kill(pid, signal.SIGKILL)
+
+
+def serve(host, port):
+    """What a Remote asks for, until that is `end`."""
+    with socket.create_server(("", port)) as server:
+        while True:
+            connection = server.accept()[0]
+            with connection, connection.makefile("rw") as file:
+                for line in file:
+                    what, arguments = json.loads(line)
+                    try:
+                        answer = [getattr(host, what)(*arguments), None]
+                    except Exception as error:  # pylint: disable=broad-except
+                        answer = [None, f"{type(error).__name__}: {error}"]
+                    file.write(json.dumps(answer) + "\n")
+                    file.flush()
+                    if what == "end":
+                        return
+
+
+class Remote(AnyHost):
+    """A Host on another machine, where serve() runs."""
+
+    def __init__(self, name, machine, port):
+        self.name = name
+        self.socket = until("the other host serves", lambda: self._connect(machine, port))
+        self.file = self.socket.makefile("rw")
+
+    @staticmethod
+    def _connect(machine, port):
+        try:
+            return socket.create_connection((machine, port), 5)
+        except OSError:
+            return None
+
+    def ask(self, what, *arguments):
+        self.socket.settimeout(PATIENCE + 60)
+        self.file.write(json.dumps([what, arguments]) + "\n")
+        self.file.flush()
+        answer, error = json.loads(self.file.readline())
+        if error:
+            raise AssertionError(f"at {self.name}: {error}")
+        return answer
+
+    def corbel(self, *arguments):
+        return self.ask("corbel", *arguments)
+
+    def __getattr__(self, what):
+        return lambda *arguments: self.ask(what, *arguments)
+
 
 class World:
-    """Two paired hosts in a folder that goes with it."""
+    """Two paired hosts, and a folder that goes with them."""
 
-    def __init__(self):
+    def __init__(self, hosts=None, addresses=None):
         self.folder = tempfile.mkdtemp()
-        self.hosts = [Host(self.folder, 1, "a"), Host(self.folder, 2, "b")]
+        self.hosts = hosts or [Host(self.folder, 1, "a"), Host(self.folder, 2, "b")]
         first, second = self.hosts
-        for host in self.hosts:
-            host.corbel("host", "init", "--name", host.name, "--address", host.address)
+        for host, address in zip(self.hosts, addresses or [host.address for host in self.hosts]):
+            host.corbel("host", "init", "--name", host.name, "--address", address)
         token = next(word for word in first.corbel("host", "invite").split()
                      if word.startswith("corbel1-"))
         second.corbel("host", "join", token)
 
     def end(self):
         for host in self.hosts:
-            if host.process.poll() is None:
-                host.kill()
-            for vm in os.listdir(f"{host.folder}/vm") if os.path.isdir(f"{host.folder}/vm") else ():
-                if pid := host.pid_of(vm):
-                    os.kill(pid, signal.SIGKILL)
+            host.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def define(self, host, vm, ticks, memory, disk=True):
@@ -232,11 +324,7 @@ class World:
         return self.hosts[1 - self.hosts.index(host)]
 
     def logs(self):
-        text = ""
-        for host in self.hosts:
-            with open(f"{host.folder}/log", encoding="utf-8") as file:
-                text += "".join(file.readlines()[-15:])
-        return text
+        return "".join(host.last_words() for host in self.hosts)
 
 
 def checker():
