@@ -623,6 +623,7 @@ Result<void> Mover::undo(Work &work)
 		seen.told = told_ || Clock::now() - begin > undo_limit;
 		const auto step = next(now, seen);
 		if (step.act == SourceAct::write) {
+			pager_.reset();
 			if (memory_)
 				(void)memory_->track(false);
 			work.data()["over"] = true;
