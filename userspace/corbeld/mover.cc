@@ -33,6 +33,7 @@ constexpr auto look_again = 100ms; /* if no event said so before */
 constexpr auto poll_every = 200ms; /* while it runs there */
 constexpr auto undo_limit = 10s; /* to tell a destination that it is undone */
 constexpr unsigned most_rounds = 10;
+constexpr unsigned connect_attempts = 3;
 constexpr std::uint64_t few_pages = 2048; /* are worth no further round */
 constexpr std::size_t most_samples = 400;
 constexpr std::size_t longest_devices = std::size_t{60} << 20;
@@ -493,7 +494,17 @@ Result<void> Mover::save_devices(Work &work)
 
 /* ---- pages ------------------------------------------------------------------------- */
 
+/* Where an error undoes the migration, a network that was slow once is not enough for it. */
 Result<DataSockets> Mover::connect(Work &work, bool pager)
+{
+	auto sockets = try_connect(work, pager);
+
+	for (unsigned i = 1; !sockets && i < connect_attempts && !work.interrupted(); i++)
+		sockets = try_connect(work, pager);
+	return sockets;
+}
+
+Result<DataSockets> Mover::try_connect(Work &work, bool pager)
 {
 	const auto peer = CORBEL_EXPECT(hosts_.records().find(work.argument().at("host")));
 	auto address = CORBEL_EXPECT(trust::address_of(peer.address));

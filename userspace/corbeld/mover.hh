@@ -56,6 +56,7 @@ private:
 	/* Device state, once. */
 	[[nodiscard]] Result<void> save_devices(jobs::Work &work);
 	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work, bool pager);
+	[[nodiscard]] Result<migrate::DataSockets> try_connect(jobs::Work &work, bool pager);
 	/* What a pager sends; before, rounds. */
 	enum class Sends : std::uint8_t { rounds, asked, all };
 	/* One that sends at least this, made anew if the one before is lost. */

@@ -3,6 +3,7 @@
 its own memory, an unmodified pair of QEMUs beside them, and who notes what is seen of it.
 """
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -148,9 +149,10 @@ class AnyHost:
         return json.loads(done)["job"]["id"]
 
     def end_of(self, number):
-        return until(f"job {number} has ended", lambda: self._ended(number), pause=0.3)
+        return until(f"job {number} has ended", lambda: self.has_ended(number), pause=0.3)
 
-    def _ended(self, number):
+    def has_ended(self, number):
+        """The job; none: it has not."""
         job = self.job(number)
         return job if job["state"] in ("done", "failed", "cancelled") else None
 
@@ -223,6 +225,11 @@ class Host(AnyHost):
             return None
         size, present = struct.unpack_from("=QQ", info, 8)
         return 100 * present / size if size else None
+
+    @staticmethod
+    def memories():
+        """Objects of this machine."""
+        return glob.glob("/dev/corbel-ram[0-9]*")
 
     def last_words(self):
         with open(f"{self.folder}/log", encoding="utf-8") as file:
