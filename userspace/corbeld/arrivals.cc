@@ -352,8 +352,8 @@ Result<void> Arrivals::make(Arrival &arrival)
 					      .all_memory = arrival.own_memory(),
 					      .incoming = true},
 				  .memory_flags = arrival.own_memory() ? 0 : CORBEL_MEMORY_MISSING,
-				  .warn = [&](jobs::Severity severity, std::string text) {
-					  warnings_.add(severity, std::move(text));
+				  .warn = [&](jobs::Severity severity, const std::string &text) {
+					  warnings_.add(severity, text);
 				  }});
 	if (!started) {
 		(void)qemu::clear(options_, runtime);
