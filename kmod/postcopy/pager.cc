@@ -193,8 +193,7 @@ Result<void> do_go(const PagerFile &file, u64 user)
 
 	if (!file.server)
 		return Error::no_such_ioctl;
-	go.missing = CORBEL_TRY(go.flags & CORBEL_PAGER_GO_ASKED ? file.server->go_asked()
-								 : file.server->go());
+	go.missing = CORBEL_TRY(file.server->go(go.flags & CORBEL_PAGER_GO_ASKED));
 	return write_arguments(user, go);
 }
 

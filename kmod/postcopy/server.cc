@@ -356,10 +356,15 @@ Result<u64> Server::round_alone()
 	return interrupted ? Error::interrupted : not_connected;
 }
 
-Result<u64> Server::go_alone()
+Result<u64> Server::go_alone(bool only_asked)
 {
-	if (go_wanted_.load(rt::Order::relaxed))
-		return Error::already;
+	if (go_wanted_.load(rt::Order::relaxed)) {
+		if (only_asked || !only_asked_.load(rt::Order::relaxed))
+			return Error::already;
+		only_asked_.store(false, rt::Order::release);
+		corbel_gate_wake(gate_);
+		return plan_.left();
+	}
 	CORBEL_TRY(wait_until_told());
 	CORBEL_TRY(rt::check_shim(corbel_region_hold_seal(region.handle())));
 	if (staged_any_) {
@@ -372,53 +377,30 @@ Result<u64> Server::go_alone()
 	}
 	holds_seal_ = true;
 	const u64 missing = plan_.left();
+	only_asked_.store(only_asked, rt::Order::relaxed);
 	go_wanted_.store(true, rt::Order::release);
 	corbel_gate_wake(gate_);
 	return missing;
 }
 
-Result<u64> Server::go_on_alone()
-{
-	if (!only_asked_.load(rt::Order::relaxed))
-		return go_alone();
-	only_asked_.store(false, rt::Order::release);
-	corbel_gate_wake(gate_);
-	return plan_.left();
-}
-
-Result<u64> Server::go_asked_alone()
-{
-	if (go_wanted_.load(rt::Order::relaxed))
-		return Error::already;
-	only_asked_.store(true, rt::Order::relaxed);
-	const Result<u64> missing = go_alone();
-	if (!missing)
-		only_asked_.store(false, rt::Order::relaxed);
-	return missing;
-}
-
-Result<u64> Server::alone(Result<u64> (Server::*what)())
+template <typename What>
+Result<u64> Server::alone(What what)
 {
 	if (deciding_.exchange(true, rt::Order::acquire))
 		return Error::busy;
-	const Result<u64> result = (this->*what)();
+	const Result<u64> result = what();
 	deciding_.store(false, rt::Order::release);
 	return result;
 }
 
 Result<u64> Server::round()
 {
-	return alone(&Server::round_alone);
+	return alone([this] { return round_alone(); });
 }
 
-Result<u64> Server::go()
+Result<u64> Server::go(bool only_asked)
 {
-	return alone(&Server::go_on_alone);
-}
-
-Result<u64> Server::go_asked()
-{
-	return alone(&Server::go_asked_alone);
+	return alone([this, only_asked] { return go_alone(only_asked); });
 }
 
 /* ---- life ---------------------------------------------------------------------------- */

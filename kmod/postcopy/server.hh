@@ -21,9 +21,8 @@ public:
 
 	/* CORBEL_PAGER_ROUND, CORBEL_PAGER_GO: pages. Task. */
 	[[nodiscard]] Result<u64> round();
-	[[nodiscard]] Result<u64> go();
-	/* With CORBEL_PAGER_GO_ASKED. */
-	[[nodiscard]] Result<u64> go_asked();
+	/* @only_asked: CORBEL_PAGER_GO_ASKED. */
+	[[nodiscard]] Result<u64> go(bool only_asked);
 
 private:
 	/* What comes on one stream. */
@@ -89,11 +88,10 @@ private:
 	[[nodiscard]] Result<void> answer(u32 page, bool again);
 	[[nodiscard]] Result<void> take_credit(const wire::Head &head);
 
-	[[nodiscard]] Result<u64> alone(Result<u64> (Server::*what)());
+	template <typename What>
+	[[nodiscard]] Result<u64> alone(What what);
 	[[nodiscard]] Result<u64> round_alone();
-	[[nodiscard]] Result<u64> go_alone();
-	[[nodiscard]] Result<u64> go_on_alone();
-	[[nodiscard]] Result<u64> go_asked_alone();
+	[[nodiscard]] Result<u64> go_alone(bool only_asked);
 	[[nodiscard]] Result<void> wait_until_told();
 	[[nodiscard]] Result<u64> collect();
 	[[nodiscard]] bool send_round(u64 &sent);

@@ -88,15 +88,9 @@ void Arrivals::look_after(Arrival &arrival)
 
 void Arrivals::tend(const std::stop_token &stop)
 {
-	for (std::string after(arrival_prefix);;) {
-		const auto page = store_.list(arrival_prefix, after);
-
-		if (!page || page->empty())
-			break;
-		for (const auto &entry : *page)
+	if (const auto entries = state::list_all(store_, arrival_prefix))
+		for (const auto &entry : *entries)
 			(void)find(entry.key.substr(arrival_prefix.size()), {});
-		after = page->back().key;
-	}
 	while (!stop.stop_requested()) {
 		std::vector<std::shared_ptr<Arrival>> all;
 		{
@@ -124,26 +118,17 @@ Result<void> Arrivals::forget(std::chrono::system_clock::time_point before)
 	const auto limit = std::min(before, std::chrono::system_clock::now() - 2 * limits_.patience)
 				   .time_since_epoch();
 
-	for (std::string after(arrival_prefix);;) {
-		const auto page = CORBEL_EXPECT(store_.list(arrival_prefix, after));
+	for (const auto &entry : CORBEL_EXPECT(state::list_all(store_, arrival_prefix))) {
+		const auto json = jobs::Json::parse(entry.value, nullptr, false);
 
-		if (page.empty())
-			return {};
-		after = page.back().key;
-		for (const auto &entry : page) {
-			const auto json = jobs::Json::parse(entry.value, nullptr, false);
-
-			if (!json.is_object() ||
-			    json.value("phase", std::string()) !=
-				    name_of(DestinationPhase::ended) ||
-			    std::chrono::milliseconds(json.value("at_ms", std::int64_t{0})) >=
-				    limit)
-				continue;
-			(void)CORBEL_EXPECT(
-				store_.commit({.conditions = {{entry.key, entry.changed}},
-					       .changes = {state::Erase{entry.key}}}));
-		}
+		if (!json.is_object() ||
+		    json.value("phase", std::string()) != name_of(DestinationPhase::ended) ||
+		    std::chrono::milliseconds(json.value("at_ms", std::int64_t{0})) >= limit)
+			continue;
+		(void)CORBEL_EXPECT(store_.commit({.conditions = {{entry.key, entry.changed}},
+						   .changes = {state::Erase{entry.key}}}));
 	}
+	return {};
 }
 
 } /* namespace corbel::daemon */

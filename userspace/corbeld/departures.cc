@@ -4,6 +4,7 @@
 #include "mover.hh"
 #include "vm_owner.hh"
 
+#include "../jobs/engine.hh"
 #include "../qemu/definitions.hh"
 #include "../qemu/process.hh"
 
@@ -23,6 +24,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view session_prefix = "migrate/out/";
+
+/* Of a session's entry. */
+jobs::JobId job_in(const state::Entry &entry)
+{
+	return std::strtoull(entry.value.c_str(), nullptr, 10);
+}
 
 Mode mode_in(const Json &argument)
 {
@@ -137,16 +144,15 @@ Result<v1::MigrateAskReply> Departures::ask(const trust::HostId &from, const std
 	reply.set_order(std::string(name_of(Order::none)));
 	if (!entry)
 		return reply;
-	const jobs::JobId id = std::strtoull(entry->value.c_str(), nullptr, 10);
+	const auto id = job_in(*entry);
 	const auto life = life_of(id);
 	const std::lock_guard guard(life->lock);
-	const auto record_entry = CORBEL_EXPECT(store_.get(fmt::format("job/record/{:020}", id)));
-	if (!record_entry)
+	const auto job = CORBEL_EXPECT(jobs::find_job(store_, id));
+	if (!job)
 		return reply;
-	const auto job = CORBEL_EXPECT(jobs::job_of(record_entry->value));
-	if (job.argument.value("host", std::string()) != from.uuid)
+	if (job->argument.value("host", std::string()) != from.uuid)
 		return failure(EPERM, "That migration is with another host.");
-	const auto record = record_of(job);
+	const auto record = record_of(*job);
 	const bool memory = life->mover ? life->mover->has_memory() : true;
 	const auto order = order_of(record, memory);
 	reply.set_order(std::string(name_of(order)));
@@ -159,36 +165,22 @@ Result<v1::MigrateAskReply> Departures::ask(const trust::HostId &from, const std
 
 Result<void> Departures::forget()
 {
-	const auto job_in = [&](jobs::JobId id) -> Result<std::optional<jobs::Job>> {
-		const auto entry = CORBEL_EXPECT(store_.get(fmt::format("job/record/{:020}", id)));
-
-		if (!entry)
-			return std::nullopt;
-		return CORBEL_EXPECT(jobs::job_of(entry->value));
-	};
-
 	{
 		const std::lock_guard guard(lock_);
 		for (auto life = lives_.begin(); life != lives_.end();) {
-			const auto job = CORBEL_EXPECT(job_in(life->first));
+			const auto job = CORBEL_EXPECT(jobs::find_job(store_, life->first));
 			const bool over = !job || is_final(job->state);
 
 			life = over && life->second.use_count() == 1 ? lives_.erase(life)
 								     : std::next(life);
 		}
 	}
-	for (std::string after;;) {
-		const auto page = CORBEL_EXPECT(store_.list(session_prefix, after));
-
-		if (page.empty())
-			return {};
-		after = page.back().key;
-		for (const auto &entry : page)
-			if (!CORBEL_EXPECT(job_in(std::strtoull(entry.value.c_str(), nullptr, 10))))
-				(void)CORBEL_EXPECT(
-					store_.commit({.conditions = {{entry.key, entry.changed}},
-						       .changes = {state::Erase{entry.key}}}));
-	}
+	for (const auto &entry : CORBEL_EXPECT(state::list_all(store_, session_prefix)))
+		if (!CORBEL_EXPECT(jobs::find_job(store_, job_in(entry))))
+			(void)CORBEL_EXPECT(
+				store_.commit({.conditions = {{entry.key, entry.changed}},
+					       .changes = {state::Erase{entry.key}}}));
+	return {};
 }
 
 jobs::JobKind Departures::job()

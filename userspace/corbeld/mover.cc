@@ -550,8 +550,7 @@ Result<void> Mover::serve(Work &work, Sends sends)
 		sends_ = sends;
 		note(work, "pages",
 		     fmt::format("{} to be sent{}", missing,
-				 sends == Sends::asked ? ", for now those that are asked for"
-						       : ""));
+				 sends == Sends::asked ? ", each when it is asked for" : ""));
 	}
 	return {};
 }

@@ -251,15 +251,9 @@ Result<std::vector<Job>> Engine::list()
 {
 	std::vector<Job> jobs;
 
-	for (std::string after;;) {
-		const auto page = CORBEL_EXPECT(store_.list(job_prefix, after, 500));
-
-		for (const auto &entry : page)
-			jobs.push_back(CORBEL_EXPECT(job_of(entry.value)));
-		if (page.empty())
-			return jobs;
-		after = page.back().key;
-	}
+	for (const auto &entry : CORBEL_EXPECT(state::list_all(store_, job_prefix)))
+		jobs.push_back(CORBEL_EXPECT(job_of(entry.value)));
+	return jobs;
 }
 
 Result<Job> Engine::cancel(JobId id, bool dry_run)
@@ -372,6 +366,15 @@ Result<Job> Engine::wait(JobId id, std::chrono::milliseconds limit)
 		/* Another engine's changes are not announced here. */
 		changed_.wait_for(guard, 200ms, [&] { return changes_ != seen; });
 	}
+}
+
+Result<std::optional<Job>> find_job(state::Store &store, JobId id)
+{
+	const auto entry = CORBEL_EXPECT(store.get(record_key(id)));
+
+	if (!entry)
+		return std::nullopt;
+	return CORBEL_EXPECT(job_of(entry->value));
 }
 
 Result<void> erase_job(state::Store &store, JobId id)

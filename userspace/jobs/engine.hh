@@ -133,6 +133,8 @@ private:
 	std::vector<std::thread> threads_;
 };
 
+/* Of a @store, whoever works on it; nothing: it is not there. */
+[[nodiscard]] Result<std::optional<Job>> find_job(state::Store &store, JobId id);
 /* All of a job that is in a @store that no engine works on; ENOENT: there is none. */
 [[nodiscard]] Result<void> erase_job(state::Store &store, JobId id);
 

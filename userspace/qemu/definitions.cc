@@ -115,17 +115,10 @@ Result<Description> definition(state::Store &store, const std::string &name)
 Result<std::vector<Description>> definitions(state::Store &store)
 {
 	std::vector<Description> all;
-	std::string after;
 
-	for (;;) {
-		const auto entries = CORBEL_EXPECT(store.list(prefix, after));
-
-		if (entries.empty())
-			return all;
-		for (const auto &entry : entries)
-			all.push_back(CORBEL_EXPECT(read(entry)));
-		after = entries.back().key;
-	}
+	for (const auto &entry : CORBEL_EXPECT(state::list_all(store, prefix)))
+		all.push_back(CORBEL_EXPECT(read(entry)));
+	return all;
 }
 
 } /* namespace corbel::qemu */

@@ -2,6 +2,7 @@
 #include "store.hh"
 
 #include <cerrno>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
@@ -46,6 +47,21 @@ Result<void> check(const Transaction &transaction)
 						   longest_value, key, put->value.size()));
 	}
 	return {};
+}
+
+Result<std::vector<Entry>> list_all(Store &store, std::string_view prefix)
+{
+	std::vector<Entry> all;
+
+	for (std::string after;;) {
+		auto page = CORBEL_EXPECT(store.list(prefix, after));
+
+		if (page.empty())
+			return all;
+		after = page.back().key;
+		all.insert(all.end(), std::make_move_iterator(page.begin()),
+			   std::make_move_iterator(page.end()));
+	}
 }
 
 std::string end_of(std::string_view prefix)

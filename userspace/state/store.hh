@@ -116,6 +116,9 @@ public:
 /* EINVAL and what is wrong with @transaction by the limits above. */
 [[nodiscard]] Result<void> check(const Transaction &transaction);
 
+/* All that begin with @prefix, in order, page by page: what changes meanwhile may be in it. */
+[[nodiscard]] Result<std::vector<Entry>> list_all(Store &store, std::string_view prefix);
+
 /* The first key after all that begin with @prefix; empty: there is none. */
 [[nodiscard]] std::string end_of(std::string_view prefix);
 
