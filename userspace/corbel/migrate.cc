@@ -16,7 +16,7 @@ namespace {
 
 struct Options : JobOptions {
 	std::string vm, host, mode;
-	bool rollback = false, spill = false, plain = false;
+	bool rollback = false, spill = false, storage = false, plain = false;
 	std::uint64_t report = 0;
 	std::string output = "-";
 };
@@ -63,6 +63,9 @@ std::function<ExitCode()> declare(OptionSet &set)
 	set.flag("--spill", options->spill,
 		 "Send all of its memory before it is switched over, against the loss of this "
 		 "host; it stands still until then, which is short with --mode hybrid");
+	set.flag("--storage", options->storage,
+		 "Disks that are not there are moved along: raw files, at the same path, all of "
+		 "which is allocated there before anything else");
 	set.flag("--plain", options->plain,
 		 "Its memory goes unencrypted, for who can see and change what goes over that "
 		 "network");
@@ -96,6 +99,7 @@ const Verb migrate_verb{
 		"corbel migrate web b                  by post-copy\n"
 		"corbel migrate web b --dry-run        what stands in the way, and what it costs\n"
 		"corbel migrate web b --mode precopy   also one whose memory is QEMU's own\n"
+		"corbel migrate web b --storage        with disks that only this host has\n"
 		"corbel migrate --report 7 -o job7.svg  what job 7 did when",
 	.exit_codes = "1 too if it does not run there in the end: the outcome says where it is.",
 	.effect = Effect::change,

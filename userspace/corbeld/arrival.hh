@@ -4,6 +4,7 @@
 
 #include "arrivals.hh"
 
+#include "../migrate/storage.hh"
 #include "../qemu/process.hh"
 
 #include <atomic>
@@ -28,6 +29,8 @@ struct Arrivals::Arrival {
 	bool loading = false, loaded = false, went = false, source_gone = false;
 	bool made_definition = false;
 	bool made_folder = false; /* or is about to; it may be without a launch record then */
+	std::vector<migrate::MadeDisk> disks; /* for it, until it is here or has ended */
+	std::vector<std::unique_ptr<migrate::Bridge>> bridges; /* to QEMU, for those */
 	Clock::time_point heard = Clock::now();
 	Clock::time_point asked{};
 	std::uint64_t last_answer = 0;
@@ -36,6 +39,14 @@ struct Arrivals::Arrival {
 	std::atomic<bool> connecting = false;
 	std::jthread connector;
 
+	[[nodiscard]] std::vector<std::string> nodes_of_disks() const
+	{
+		std::vector<std::string> names;
+
+		for (const auto &disk : disks)
+			names.push_back("corbel-disk" + std::to_string(disk.number));
+		return names;
+	}
 	[[nodiscard]] bool own_memory() const { return wish.mode == migrate::Mode::precopy; }
 	[[nodiscard]] qemu::Runtime runtime(const qemu::RunnerOptions &options) const
 	{

@@ -3,6 +3,8 @@
 #include "arrival.hh"
 #include "log.hh"
 
+#include <fcntl.h>
+
 #include <cerrno>
 
 namespace corbel::daemon {
@@ -21,7 +23,6 @@ Result<v1::MigrateConnectReply> Arrivals::connect(const trust::HostId &from,
 {
 	const auto arrival = CORBEL_EXPECT(find(request.session(), from));
 	const auto session = CORBEL_EXPECT(session_of(request.session()));
-	const bool pager = request.use() == "pager";
 	v1::MigrateConnectReply reply;
 	std::jthread before;
 
@@ -47,21 +48,22 @@ Result<v1::MigrateConnectReply> Arrivals::connect(const trust::HostId &from,
 	}
 	if (before.joinable())
 		before.join();
-	take_connections(arrival, std::move(listener), std::move(keys), request.plain(), pager);
+	take_connections(arrival, std::move(listener), std::move(keys), request.plain(),
+			 request.use());
 	return reply;
 }
 
 /* It belongs to the arrival, which the thread must not keep alive. */
 void Arrivals::take_connections(const std::shared_ptr<Arrival> &arrival, ScopedFd listener,
-				DataKeys keys, bool plain, bool pager)
+				DataKeys keys, bool plain, const std::string &use)
 {
 	auto shared_keys = std::make_shared<DataKeys>(std::move(keys));
 	auto shared_listener = std::make_shared<ScopedFd>(std::move(listener));
 	const std::weak_ptr<Arrival> weak = arrival;
 	arrival->connecting = true;
 	const auto session = session_of(arrival->session);
-	std::jthread thread([this, weak, shared_keys, shared_listener, plain, pager, session] {
-		auto sockets = accept_data(*shared_listener, *session, pager ? 2 : 1,
+	std::jthread thread([this, weak, shared_keys, shared_listener, plain, use, session] {
+		auto sockets = accept_data(*shared_listener, *session, use == use_of_pager ? 2 : 1,
 					   plain ? nullptr : shared_keys.get(), connect_limit);
 		const auto here = weak.lock();
 
@@ -74,7 +76,18 @@ void Arrivals::take_connections(const std::shared_ptr<Arrival> &arrival, ScopedF
 			log(Level::warning, sockets ? "QEMU has ended." : sockets.error().sentence);
 			return;
 		}
-		if (!pager) {
+		if (disk_of_use(use)) {
+			auto disks = connect_to_disks(*here, *launch);
+			if (auto watched = end_if_silent(sockets->demand.get()); !watched)
+				disks = std::unexpected(watched.error());
+			if (disks)
+				here->bridges.push_back(std::make_unique<Bridge>(
+					std::move(sockets->demand), *std::move(disks)));
+			else
+				log(Level::warning, disks.error().sentence);
+			return;
+		}
+		if (use == use_of_qemu) {
 			auto monitor = Monitor::connect(here->runtime(options_), *launch);
 			const auto begun = monitor ? monitor->receive_from(sockets->demand.get())
 						   : std::unexpected(monitor.error());
@@ -99,6 +112,20 @@ void Arrivals::take_connections(const std::shared_ptr<Arrival> &arrival, ScopedF
 	});
 	const std::lock_guard guard(arrival->lock);
 	arrival->connector = std::move(thread);
+}
+
+Result<ScopedFd> Arrivals::connect_to_disks(Arrival &arrival, const qemu::Launch &launch)
+{
+	const auto runtime = arrival.runtime(options_);
+	const auto path = runtime.file("disks");
+	auto monitor = CORBEL_EXPECT(Monitor::connect(runtime, launch));
+
+	CORBEL_EXPECT(monitor.serve_disks(path, arrival.nodes_of_disks()));
+	auto socket = CORBEL_EXPECT(qemu::connect_unix(path, qemu::Deadline(5s)));
+	if (const int flags = ::fcntl(socket.get(), F_GETFL);
+	    ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
+		return failure(errno, "The connection to its disks cannot be made to wait.");
+	return socket;
 }
 
 } /* namespace corbel::daemon */

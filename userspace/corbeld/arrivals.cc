@@ -77,6 +77,11 @@ Arrivals::~Arrivals()
 Result<void> Arrivals::keep(Arrival &arrival)
 {
 	const auto &record = arrival.record;
+	auto disks = jobs::Json::array();
+
+	for (const auto &disk : arrival.disks)
+		disks.push_back(
+			{{"number", disk.number}, {"path", disk.path}, {"inode", disk.inode}});
 	const jobs::Json json{{"source", arrival.source.uuid},
 			      {"wish", arrival.wish_text},
 			      {"phase", name_of(record.phase)},
@@ -87,6 +92,7 @@ Result<void> Arrivals::keep(Arrival &arrival)
 						std::chrono::system_clock::now().time_since_epoch())
 						.count()},
 			      {"went", arrival.went},
+			      {"disks", std::move(disks)},
 			      {"made_definition", arrival.made_definition},
 			      {"made_folder", arrival.made_folder}};
 
@@ -109,6 +115,10 @@ Result<void> Arrivals::read(Arrival &arrival, const std::string &text)
 	arrival.why = word("why");
 	arrival.made_definition = json.value("made_definition", false);
 	arrival.made_folder = json.value("made_folder", false);
+	for (const auto &disk : json.value("disks", jobs::Json::array()))
+		arrival.disks.push_back({disk.value("number", 0U),
+					 disk.value("path", std::string()),
+					 disk.value("inode", std::uint64_t{0})});
 	arrival.record = {
 		.phase = destination_phase_of(word("phase")).value_or(DestinationPhase::absent),
 		.end = end_of_migration(word("end")).value_or(End::none),
@@ -166,6 +176,8 @@ bool Arrivals::left_something(const Arrival &arrival) const
 	const auto left = runtime.launch();
 	std::error_code error;
 
+	if (!arrival.disks.empty())
+		return true;
 	return left ? left->migration == arrival.session
 		    : arrival.made_folder && std::filesystem::exists(runtime.folder(), error);
 }
@@ -300,9 +312,15 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 		}
 		CORBEL_EXPECT(set_owner(store_, vm.name, {.epoch = record.epoch, .here = true}));
 	}
+	const auto disks = arrival.disks;
+
 	arrival.record = record;
+	/* What a guest has written to is not removed, whatever has become of it. */
+	if (record.phase == DestinationPhase::running)
+		arrival.disks.clear();
 	if (auto kept = keep(arrival); !kept) {
 		arrival.record = before;
+		arrival.disks = disks;
 		return kept;
 	}
 	if (record.phase != DestinationPhase::ended)
@@ -343,6 +361,7 @@ Result<void> Arrivals::make(Arrival &arrival)
 		return failure(EEXIST, fmt::format("A VM called '{}' runs there already.",
 						   arrival.wish.vm.name));
 	CORBEL_EXPECT(qemu::remove_traces(options_, runtime));
+	CORBEL_EXPECT(make_disks(arrival));
 	const auto started =
 		qemu::start_qemu(options_, runtime, std::move(*found.alive),
 				 {.vm = arrival.wish.vm,
@@ -377,6 +396,19 @@ Result<void> Arrivals::make(Arrival &arrival)
 	}
 }
 
+Result<void> Arrivals::make_disks(Arrival &arrival)
+{
+	for (const auto number : disks_to_come(arrival.wish)) {
+		const auto &[path, size, identity] = arrival.wish.disks[number];
+
+		arrival.disks.push_back({.number = number, .path = path});
+		CORBEL_EXPECT(keep(arrival));
+		CORBEL_EXPECT(make_disk(arrival.disks.back(), arrival.session, size,
+					[&] { return keep(arrival); }));
+	}
+	return {};
+}
+
 /* What the devices touch of the memory while they load comes by the pager. */
 Result<void> Arrivals::load(Arrival &arrival, const std::string &state)
 {
@@ -387,6 +419,10 @@ Result<void> Arrivals::load(Arrival &arrival, const std::string &state)
 	if (!launch)
 		return failure(ECHILD, "QEMU has ended there.");
 	auto &monitor = *CORBEL_EXPECT(arrival.monitor(options_, *launch));
+	if (!arrival.bridges.empty()) {
+		CORBEL_EXPECT(monitor.end_serving());
+		arrival.bridges.clear();
+	}
 	if (!arrival.own_memory() && !arrival.loading) {
 		const ScopedFd file(::memfd_create("corbel-devices", MFD_CLOEXEC));
 
@@ -448,11 +484,15 @@ Result<void> Arrivals::destroy(Arrival &arrival)
 	arrival.talk.reset();
 	arrival.pager.reset();
 	arrival.memory.reset();
+	arrival.bridges.clear();
 	if (const auto launch = arrival.launch(options_))
 		CORBEL_EXPECT(qemu::end_now(*launch));
 	const auto found = CORBEL_EXPECT(qemu::look(runtime));
 	if (!found.running)
 		CORBEL_EXPECT(qemu::clear(options_, runtime));
+	for (const auto &disk : arrival.disks)
+		CORBEL_EXPECT(remove_disk(disk, arrival.session));
+	arrival.disks.clear();
 	arrival.made_folder = false;
 	return keep(arrival);
 }
@@ -494,7 +534,11 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 		if (name_of(known) == order.order())
 			told.order = known;
 	if (told.order == Order::reserve && order.only_check()) {
-		CORBEL_EXPECT(check(CORBEL_EXPECT(wish_of(order.wish()))));
+		const auto wish = CORBEL_EXPECT(wish_of(order.wish()));
+
+		CORBEL_EXPECT(check(wish));
+		for (const auto number : disks_to_come(wish))
+			answer.add_disks(number);
 		answer.set_version(protocol_version);
 		answer.set_phase(std::string(name_of(DestinationPhase::absent)));
 		answer.set_end(std::string(name_of(End::none)));
@@ -541,6 +585,8 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 	answer.set_number(++arrival->last_answer);
 	answer.set_why(arrival->why);
 	answer.set_pages(pages_of(*arrival));
+	for (const auto &disk : arrival->disks)
+		answer.add_disks(disk.number);
 	arrival->answers.emplace_back(arrival->last_answer, now_since_boot());
 	if (arrival->answers.size() > 16)
 		arrival->answers.pop_front();

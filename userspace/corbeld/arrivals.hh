@@ -80,11 +80,15 @@ private:
 	[[nodiscard]] Result<void> write(Arrival &arrival,
 					 const migrate::DestinationRecord &record);
 	[[nodiscard]] Result<void> make(Arrival &arrival);
+	[[nodiscard]] Result<void> make_disks(Arrival &arrival);
 	[[nodiscard]] Result<void> load(Arrival &arrival, const std::string &state);
 	[[nodiscard]] Result<void> go(Arrival &arrival);
 	[[nodiscard]] Result<void> destroy(Arrival &arrival);
 	void take_connections(const std::shared_ptr<Arrival> &arrival, ScopedFd listener,
-			      migrate::DataKeys keys, bool plain, bool pager);
+			      migrate::DataKeys keys, bool plain, const std::string &use);
+	/* The NBD server of the QEMU that was made. */
+	[[nodiscard]] Result<ScopedFd> connect_to_disks(Arrival &arrival,
+							const qemu::Launch &launch);
 	[[nodiscard]] std::string pages_of(Arrival &arrival);
 	void tend(const std::stop_token &stop);
 	/* One turn of it. */

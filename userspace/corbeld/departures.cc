@@ -112,6 +112,7 @@ Result<std::string> Departures::plan(const Json &argument)
 		return no_kernel_tls();
 	auto wish = CORBEL_EXPECT(wish_here(vm, mode, terms));
 	wish.plain = argument.value("plain", false);
+	wish.storage = argument.value("storage", false);
 	order.set_version(protocol_version);
 	order.set_session(CORBEL_EXPECT(qemu::make_uuid()));
 	order.set_order(std::string(name_of(Order::reserve)));
@@ -127,8 +128,14 @@ Result<std::string> Departures::plan(const Json &argument)
 		return failure(asked.error().number,
 			       fmt::format("Host {} cannot take '{}': {}", peer.name, name,
 					   asked.error().sentence));
-	return fmt::format("Moves '{}' ({} MiB) to host {} by {}{}{}{}.", name, vm.memory >> 20,
+	std::uint64_t bytes = 0;
+	for (const auto number : answer.disks())
+		bytes += number < wish.disks.size() ? wish.disks[number].size : 0;
+	return fmt::format("Moves '{}' ({} MiB) to host {} by {}{}{}{}{}.", name, vm.memory >> 20,
 			   peer.name, name_of(mode),
+			   bytes ? fmt::format(", with {} of its disks ({} MiB)",
+					       answer.disks_size(), bytes >> 20)
+				 : "",
 			   terms.rollback ? ", with a way back if that host is lost: without word "
 					    "from here it stops there"
 					  : "",

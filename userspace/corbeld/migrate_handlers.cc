@@ -26,6 +26,7 @@ Result<Json> migrate_vm(Hosts &hosts, Departures &departures, jobs::Engine &engi
 			    {"mode", mode.empty() ? "postcopy" : mode},
 			    {"rollback", arguments.value("rollback", false)},
 			    {"spill", arguments.value("spill", false)},
+			    {"storage", arguments.value("storage", false)},
 			    {"plain", arguments.value("plain", false)}};
 	const auto key = arguments.value("key", std::string());
 

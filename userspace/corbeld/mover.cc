@@ -33,7 +33,6 @@ constexpr auto look_again = 100ms; /* if no event said so before */
 constexpr auto poll_every = 200ms; /* while it runs there */
 constexpr auto undo_limit = 10s; /* to tell a destination that it is undone */
 constexpr unsigned most_rounds = 10;
-constexpr unsigned connect_attempts = 3;
 constexpr std::uint64_t few_pages = 2048; /* are worth no further round */
 constexpr std::size_t most_samples = 400;
 constexpr std::size_t longest_devices = std::size_t{60} << 20;
@@ -313,10 +312,13 @@ Result<void> Mover::tell(Work &work, Order order)
 				  now.terms));
 
 		wish.plain = plain_;
+		wish.storage = work.argument().value("storage", false);
+		disks_ = wish.disks;
 		wish.source = CORBEL_EXPECT(hosts_.identity())->name();
 		message.set_wish(json_of(wish).dump());
 	}
 	if (order == Order::prepare) {
+		CORBEL_EXPECT(end_mirrors(work));
 		if (!own_memory_) {
 			CORBEL_EXPECT(save_devices(work));
 			CORBEL_EXPECT(serve(work, prepared ? Sends::all : Sends::asked));
@@ -353,6 +355,8 @@ Result<void> Mover::tell(Work &work, Order order)
 	peer_ = DestinationSays{*phase, *end};
 	heard_ = Clock::now();
 	answer_ = answer.number();
+	if (order == Order::reserve)
+		CORBEL_EXPECT(expect_disks(work, answer));
 	told_ = told_ || order == Order::refuse;
 	if (!answer.why().empty())
 		why_ = answer.why();
@@ -380,6 +384,8 @@ Result<void> Mover::tell(Work &work, Order order)
 
 Result<void> Mover::warm(Work &work)
 {
+	if (!CORBEL_EXPECT(mirror(work)))
+		return {};
 	if (own_memory_)
 		return warm_by_qemu(work);
 	CORBEL_EXPECT(serve(work, Sends::rounds));
@@ -401,7 +407,7 @@ Result<void> Mover::warm_by_qemu(Work &work)
 
 	if (!sending_) {
 		CORBEL_EXPECT(talk.set_up(true, true));
-		const auto sockets = CORBEL_EXPECT(connect(work, false));
+		const auto sockets = CORBEL_EXPECT(connect(work, std::string(use_of_qemu)));
 		CORBEL_EXPECT(talk.send_to(sockets.demand.get()));
 		sending_ = true;
 	}
@@ -492,69 +498,6 @@ Result<void> Mover::save_devices(Work &work)
 	return {};
 }
 
-/* ---- pages ------------------------------------------------------------------------- */
-
-/* Where an error undoes the migration, a network that was slow once is not enough for it. */
-Result<DataSockets> Mover::connect(Work &work, bool pager)
-{
-	auto sockets = try_connect(work, pager);
-
-	for (unsigned i = 1; !sockets && i < connect_attempts && !work.interrupted(); i++)
-		sockets = try_connect(work, pager);
-	return sockets;
-}
-
-Result<DataSockets> Mover::try_connect(Work &work, bool pager)
-{
-	const auto peer = CORBEL_EXPECT(hosts_.records().find(work.argument().at("host")));
-	auto address = CORBEL_EXPECT(trust::address_of(peer.address));
-	const auto session = CORBEL_EXPECT(session_of(session_));
-	v1::MigrateConnectRequest request;
-	v1::MigrateConnectReply reply;
-
-	request.set_session(session_);
-	request.set_use(pager ? "pager" : "qemu");
-	request.set_plain(plain_);
-	CORBEL_EXPECT(hosts_.call(peer, [&](v1::Peers::Stub &stub) {
-		grpc::ClientContext context;
-
-		context.set_deadline(std::chrono::system_clock::now() + 15s);
-		return stub.MigrateConnect(&context, request, &reply);
-	}));
-	address.port = static_cast<std::uint16_t>(reply.port());
-	if (plain_)
-		return connect_data(address, session, pager ? 2 : 1, nullptr, 5s);
-	const auto keys = CORBEL_EXPECT(DataKeys::of(reply.keys()));
-	std::ranges::fill(*reply.mutable_keys(), '\0');
-	return connect_data(address, session, pager ? 2 : 1, &keys, 5s);
-}
-
-Result<void> Mover::serve(Work &work, Sends sends)
-{
-	const auto info = pager_ ? pager_->info() : failure(ENOENT, "");
-
-	if (!memory_)
-		return failure(ENOENT, "Its memory is gone.");
-	if (!info || info->state == CORBEL_PAGER_LOST || info->state == CORBEL_PAGER_FAILED) {
-		pager_.reset();
-		sends_ = Sends::rounds;
-		const auto sockets = CORBEL_EXPECT(connect(work, true));
-		pager_ = CORBEL_EXPECT(memory_->pager(
-			CORBEL_PAGER_SERVE, sockets.demand.get(), sockets.push.get(),
-			CORBEL_EXPECT(session_of(session_)), plain_ ? CORBEL_PAGER_PLAIN : 0));
-	}
-	if (sends > sends_) {
-		const auto missing = CORBEL_EXPECT(
-			pager_->go(sends == Sends::asked ? CORBEL_PAGER_GO_ASKED : 0));
-
-		sends_ = sends;
-		note(work, "pages",
-		     fmt::format("{} to be sent{}", missing,
-				 sends == Sends::asked ? ", each when it is asked for" : ""));
-	}
-	return {};
-}
-
 /* ---- how it ends ------------------------------------------------------------------- */
 
 /* The VM is no longer this host's; nothing of it stays. */
@@ -569,6 +512,9 @@ Result<void> Mover::discard(Work &work)
 	const auto found = CORBEL_EXPECT(qemu::look(runtime));
 	if (!found.running)
 		CORBEL_EXPECT(qemu::clear(options_, runtime));
+	const auto outcome = outcome_of(work.data().value("outcome", std::string()));
+	if (outcome == Outcome::moved || outcome == Outcome::moved_from_spill)
+		CORBEL_EXPECT(put_disks_aside(work));
 	memory_.reset();
 	launch_.memory.reset();
 	memory_there_ = false;
@@ -578,6 +524,8 @@ Result<void> Mover::discard(Work &work)
 void Mover::end(Work &work, Outcome outcome)
 {
 	/* The memory of a VM that has stayed shall end with it. */
+	if (outcome == Outcome::returned || outcome == Outcome::rolled_back)
+		drop_mirrors(work);
 	talk_.reset();
 	pager_.reset();
 	memory_.reset();
@@ -623,6 +571,7 @@ Result<void> Mover::undo(Work &work)
 	if (work.data().value("over", false))
 		return {};
 	note(work, "undo", "begins");
+	drop_mirrors(work);
 	for (;;) {
 		talk_.reset();
 		auto now = record(work, SourcePhase::hand_over);

@@ -55,12 +55,25 @@ private:
 	[[nodiscard]] Result<void> discard(jobs::Work &work);
 	/* Device state, once. */
 	[[nodiscard]] Result<void> save_devices(jobs::Work &work);
-	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work, bool pager);
-	[[nodiscard]] Result<migrate::DataSockets> try_connect(jobs::Work &work, bool pager);
+	/* @use: what the destination shall connect it to. */
+	[[nodiscard]] Result<migrate::DataSockets> connect(jobs::Work &work,
+							   const std::string &use);
+	[[nodiscard]] Result<migrate::DataSockets> try_connect(jobs::Work &work,
+							       const std::string &use);
 	/* What a pager sends; before, rounds. */
 	enum class Sends : std::uint8_t { rounds, asked, all };
 	/* One that sends at least this, made anew if the one before is lost. */
 	[[nodiscard]] Result<void> serve(jobs::Work &work, Sends sends);
+	/* Those that the destination has made, and which are to be copied. */
+	[[nodiscard]] Result<void> expect_disks(jobs::Work &work, const v1::MigrateAnswer &answer);
+	/* True: they are there but for what is written now. */
+	[[nodiscard]] Result<bool> mirror(jobs::Work &work);
+	/* While the guest stands still: to the last byte. */
+	[[nodiscard]] Result<void> end_mirrors(jobs::Work &work);
+	/* Whatever there is of them. */
+	void drop_mirrors(jobs::Work &work);
+	/* Whoever starts the VM here must not find what is old by then. */
+	[[nodiscard]] Result<void> put_disks_aside(jobs::Work &work);
 	void end(jobs::Work &work, migrate::Outcome outcome);
 	void note(jobs::Work &work, std::string_view phase, std::string_view what);
 	void sample(jobs::Work &work, const std::string &pages);
@@ -74,7 +87,8 @@ private:
 	std::string vm_, session_;
 	qemu::Launch launch_;
 	bool own_memory_ = false, plain_ = false;
-	migrate::Wish wish_;
+	std::vector<migrate::DiskIdentity> disks_; /* all of the VM */
+	bool mirrors_ended_ = false;
 
 	std::optional<migrate::Monitor> talk_;
 	std::optional<Memory> memory_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "monitor.hh"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -121,6 +122,83 @@ Result<Transfer> Monitor::transfer()
 		transfer.done = transfer.total > left ? transfer.total - left : 0;
 	}
 	return transfer;
+}
+
+/* ---- disks ------------------------------------------------------------------------- */
+
+Result<void> Monitor::serve_disks(const std::filesystem::path &socket,
+				  const std::vector<std::string> &nodes)
+{
+	const auto exports = CORBEL_EXPECT(qmp_.execute("query-block-exports", command_limit));
+
+	/* It may be there; whether it is shows below. */
+	(void)tell("nbd-server-start",
+		   {{"addr", {{"type", "unix"}, {"data", {{"path", socket.string()}}}}}});
+	for (const auto &node : nodes) {
+		if (std::ranges::any_of(exports, [&](const auto &each) {
+			    return qemu::string_in(each, "id") == node;
+		    }))
+			continue;
+		CORBEL_EXPECT(tell("block-export-add", {{"type", "nbd"},
+							{"id", node},
+							{"node-name", node},
+							{"name", node},
+							{"writable", true}}));
+	}
+	return {};
+}
+
+Result<void> Monitor::end_serving()
+{
+	return tell("nbd-server-stop");
+}
+
+/* The guest does not wait for what goes there. */
+Result<void> Monitor::begin_mirror(const std::string &name, const std::string &node, int fd)
+{
+	CORBEL_EXPECT(qmp_.give(fd, name, command_limit));
+	CORBEL_EXPECT(tell("blockdev-add", {{"driver", "nbd"},
+					    {"node-name", name},
+					    {"server", {{"type", "fd"}, {"str", name}}},
+					    {"export", node}}));
+	return tell("blockdev-mirror", {{"job-id", name},
+					{"device", node},
+					{"target", name},
+					{"sync", "full"},
+					{"auto-dismiss", false}});
+}
+
+Result<std::vector<Mirror>> Monitor::mirrors()
+{
+	const auto jobs = CORBEL_EXPECT(qmp_.execute("query-jobs", command_limit));
+	std::vector<Mirror> found;
+
+	for (const auto &job : jobs)
+		if (qemu::string_in(job, "type") == "mirror")
+			found.push_back({.name = qemu::string_in(job, "id"),
+					 .status = qemu::string_in(job, "status"),
+					 .error = qemu::string_in(job, "error"),
+					 .done = qemu::number_in(job, "current-progress"),
+					 .total = qemu::number_in(job, "total-progress")});
+	return found;
+}
+
+Result<void> Monitor::end_mirror(const std::string &name)
+{
+	return tell("block-job-cancel", {{"device", name}, {"force", false}});
+}
+
+Result<void> Monitor::break_mirror(const std::string &name)
+{
+	(void)tell("yank",
+		   {{"instances", Json::array({{{"type", "block-node"}, {"node-name", name}}})}});
+	return tell("job-cancel", {{"id", name}});
+}
+
+Result<void> Monitor::forget_mirror(const std::string &name)
+{
+	CORBEL_EXPECT(tell("job-dismiss", {{"id", name}}));
+	return tell("blockdev-del", {{"node-name", name}});
 }
 
 } /* namespace corbel::migrate */

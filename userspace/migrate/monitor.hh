@@ -22,6 +22,14 @@ struct Transfer {
 	std::uint64_t downtime_ms = 0;
 };
 
+/* A disk that is copied to the destination while the guest writes to it here. */
+struct Mirror {
+	std::string name; /* of the job in QEMU */
+	std::string status; /* of query-jobs: "ready": only what is written now is missing */
+	std::string error;
+	std::uint64_t done = 0, total = 0; /* bytes */
+};
+
 class Monitor {
 public:
 	[[nodiscard]] static Result<Monitor>
@@ -52,6 +60,24 @@ public:
 	[[nodiscard]] Result<Transfer> transfer();
 	/* Something has happened since this connection was made, or @limit has passed. */
 	[[nodiscard]] Result<void> wait_for_event(std::chrono::milliseconds limit);
+
+	/*
+	 * At the destination: who connects to @socket reads and writes those disks, by their
+	 * names as nodes. What is so already stays so.
+	 */
+	[[nodiscard]] Result<void> serve_disks(const std::filesystem::path &socket,
+					       const std::vector<std::string> &nodes);
+	[[nodiscard]] Result<void> end_serving();
+	/* At the source: begins to copy @node by the connection @fd, to the same node there. */
+	[[nodiscard]] Result<void> begin_mirror(const std::string &name, const std::string &node,
+						int fd);
+	[[nodiscard]] Result<std::vector<Mirror>> mirrors();
+	/* One that is ready ends when all that was written is there: "concluded". */
+	[[nodiscard]] Result<void> end_mirror(const std::string &name);
+	/* Its connection breaks; it is soon "concluded". */
+	[[nodiscard]] Result<void> break_mirror(const std::string &name);
+	/* Of one that is concluded nothing stays. */
+	[[nodiscard]] Result<void> forget_mirror(const std::string &name);
 
 private:
 	explicit Monitor(qemu::Qmp qmp) : qmp_(std::move(qmp)) {}

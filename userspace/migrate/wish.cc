@@ -2,6 +2,7 @@
 #include "wish.hh"
 
 #include "data_socket.hh"
+#include "storage.hh"
 
 #include <libcorbel/text_file.hh>
 
@@ -85,6 +86,7 @@ Json json_of(const Wish &wish)
 		{"rollback", wish.terms.rollback},
 		{"spill", wish.terms.spill},
 		{"plain", wish.plain},
+		{"storage", wish.storage},
 		{"disks", std::move(disks)},
 		{"cpu", wish.cpu},
 		{"source", wish.source}};
@@ -107,6 +109,7 @@ Result<Wish> wish_of(const std::string &text)
 	wish.terms = {.rollback = qemu::flag_in(json, "rollback"),
 		      .spill = qemu::flag_in(json, "spill")};
 	wish.plain = qemu::flag_in(json, "plain");
+	wish.storage = qemu::flag_in(json, "storage");
 	wish.source = qemu::string_in(json, "source");
 	if (const auto disks = json.find("disks"); disks != json.end() && disks->is_array())
 		for (const auto &disk : *disks)
@@ -146,16 +149,18 @@ std::set<std::string> cpu_features()
 
 std::vector<std::string> obstacles(const Wish &wish)
 {
-	std::vector<std::string> found;
+	auto found = storage_obstacles(wish);
 	std::vector<std::string> missing;
 
 	for (const auto &disk : wish.disks) {
 		const auto here = identity_of(disk.path);
 
+		if (!here && wish.storage && here.error().number == ENOENT)
+			continue;
 		if (!here)
 			found.push_back(fmt::format("The disk {} is not there ({}): it must be on "
 						    "storage that both hosts share, at the same "
-						    "path.",
+						    "path, or be moved along (--storage).",
 						    disk.path, here.error().sentence));
 		else if (*here != disk)
 			found.push_back(fmt::format("{} is another disk there: {} bytes, {}; at "

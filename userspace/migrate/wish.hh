@@ -3,7 +3,8 @@
  * wish.hh - what a VM needs at its destination, and whether a host has it.
  *
  * Disks stay where they are: the destination must have each at the same path, and it must be
- * the same one, as far as its size and number tell.
+ * the same one, as far as its size and number tell. What is not there may be moved along
+ * (storage.hh), if that is wanted.
  */
 #pragma once
 
@@ -25,6 +26,9 @@ enum class Mode : std::uint8_t {
 [[nodiscard]] std::string_view name_of(Mode mode);
 [[nodiscard]] std::optional<Mode> mode_of(std::string_view name);
 
+/* What a connection to the destination is for; also disks (storage.hh). */
+inline constexpr std::string_view use_of_pager = "pager", use_of_qemu = "qemu";
+
 /* What tells a disk from another one. */
 struct DiskIdentity {
 	std::string path;
@@ -41,6 +45,7 @@ struct Wish {
 	Mode mode = Mode::postcopy;
 	Terms terms{};
 	bool plain = false;
+	bool storage = false; /* disks that are not there are moved along */
 	std::vector<DiskIdentity> disks{};
 	std::set<std::string> cpu{}; /* features of the source's; empty: none are needed */
 	std::string source{}; /* name of the host, for people */

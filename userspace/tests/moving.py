@@ -29,6 +29,12 @@ def until(what, look, patience=PATIENCE, pause=0.05):
     return seen
 
 
+def brief(job):
+    """Of a migration, without its samples."""
+    result = {key: what for key, what in (job.get("result") or {}).items() if key != "samples"}
+    return {**job, "result": result}
+
+
 class Points:
     """Of TAP."""
 
@@ -160,7 +166,9 @@ class AnyHost:
 class Host(AnyHost):
     """A daemon of its own, on this machine."""
 
-    def __init__(self, work, number, name, address=None):
+    def __init__(self, work, number, name, address=None, within=()):
+        """@within: a command that runs what follows it, somewhere."""
+        self.within = within
         self.folder, self.number, self.name = f"{work}/{number}", number, name
         self.address = address or f"127.0.0.1:748{number}"
         os.makedirs(self.folder)
@@ -170,7 +178,7 @@ class Host(AnyHost):
 
     def start(self):
         self.process = subprocess.Popen(
-            ["corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
+            [*self.within, "corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
              f"{self.folder}/state", "--vms", f"{self.folder}/vm", "--listen", self.address,
              "--patience", "20", "--slice", f"corbel{self.number}"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
@@ -295,8 +303,8 @@ class Remote(AnyHost):
 class World:
     """Two paired hosts, and a folder that goes with them."""
 
-    def __init__(self, hosts=None, addresses=None):
-        self.folder = tempfile.mkdtemp()
+    def __init__(self, hosts=None, addresses=None, folder=None):
+        self.folder = folder or tempfile.mkdtemp()
         self.hosts = hosts or [Host(self.folder, 1, "a"), Host(self.folder, 2, "b")]
         first, second = self.hosts
         for host, address in zip(self.hosts, addresses or [host.address for host in self.hosts]):
@@ -310,16 +318,20 @@ class World:
             host.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def define(self, host, vm, ticks, memory, disk=True):
+    def describe(self, vm, ticks, memory, disk=None):
+        """A file that does; @disk: the path of one."""
         lines = [f'name = "{vm}"', f'memory = "{memory}M"', 'machine = "pc"',
                  'accelerator = "kvm"', f'kernel = "{checker()}"',
                  f'extra = ["-debugcon", "{ticks.option()}"]']
         if disk:
-            lines += ['append = "disk"', "[[disks]]", f'path = "{self.disk(vm)}"',
-                      'interface = "ide"']
+            lines += ['append = "disk"', "[[disks]]", f'path = "{disk}"', 'interface = "ide"']
         with open(f"{self.folder}/{vm}.toml", "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        host.corbel("vm", "define", f"{self.folder}/{vm}.toml")
+        return f"{self.folder}/{vm}.toml"
+
+    def define(self, host, vm, ticks, memory, disk=True):
+        host.corbel("vm", "define",
+                    self.describe(vm, ticks, memory, self.disk(vm) if disk else None))
 
     def disk(self, vm):
         path = f"{self.folder}/{vm}.disk"
