@@ -43,6 +43,7 @@ struct Arrivals::Arrival {
 	{
 		std::vector<std::string> names;
 
+		names.reserve(disks.size());
 		for (const auto &disk : disks)
 			names.push_back("corbel-disk" + std::to_string(disk.number));
 		return names;
