@@ -3,6 +3,7 @@
  * Uses everything that is meant for the kernel, in an object that is compiled as
  * kernel objects are. It never runs: ./run looks at what it refers to.
  */
+#include "block/check.hh"
 #include "core/ring_logic.hh"
 #include "irq/submission.hh"
 #include "postcopy/dirty_pages.hh"
