@@ -83,7 +83,7 @@ Result<bool> Checker::refer(Kind kind, Meta block, u32 level, Step &step)
 		return false;
 	}
 	/* Here too when it was met before: other parents may say something else. */
-	if (!is_within(*node.value(), step.low, step.last)) {
+	if (!well_formed(*node.value()) || !is_within(*node.value(), step.low, step.last)) {
 		say(Wrong::unreadable, block, keys_of(*node.value())[0], step.low, level);
 		return false;
 	}

@@ -98,8 +98,8 @@ inline constexpr u32 node_words = (meta_bytes - 48) / 8;
 
 /*
  * @count keys in ascending order, behind the room for as many as fit the values of the same
- * order: the block of a child, or what the tree maps to. A key of an inner node is the lowest
- * that its child can have, but that of the first child, which has all below the second's.
+ * order: the block of a child, or what the tree maps to. No key of a child is below its own in
+ * the inner node; new ones that are go to the first child.
  */
 struct NodeV1 {
 	BlockHeaderV1 header;

@@ -184,6 +184,9 @@ Result<bool> Tree::insert(Meta &root, u64 key, const u64 *value)
 	while (node->level) {
 		const u32 at = child_index(*node, key);
 
+		/* Else a separator within the first child could come to stand before it. */
+		if (key < keys_of(*node)[0])
+			keys_of(node.change())[0] = key;
 		range = range_of(*node, at, range);
 		auto child = CORBEL_TRY(renew_child(node, at, range));
 		if (child->count == capacity_of(*child))
@@ -222,7 +225,7 @@ Result<void> Tree::update(Meta &root, u64 key, const u64 *value)
 
 /* ---- remove ------------------------------------------------------------------------------ */
 
-/* The last step's leaf, if it has become small, takes in what is behind it or goes there. */
+/* The last step's leaf, if it has become small, takes in a neighbour or goes there. */
 Result<void> Tree::join(Path &path)
 {
 	Step &leaf = path.end();
@@ -231,15 +234,21 @@ Result<void> Tree::join(Path &path)
 	if (!path.depth || !leaf.node->count || leaf.node->count > capacity / 4)
 		return {};
 	Step &parent = path.steps[path.depth - 1];
-	if (parent.node->count < 2)
+	u32 other = 0;
+	Range range;
+	bool found = false;
+
+	for (const bool behind : {true, false}) {
+		if (found || (behind ? parent.at + 1U >= parent.node->count : !parent.at))
+			continue;
+		other = behind ? parent.at + 1 : parent.at - 1;
+		range = range_of(*parent.node, other, parent.range);
+		found = store_.count(child_of(*parent.node, other)) == 1 &&
+			CORBEL_TRY(read_child(parent.node, other, range))->count <= capacity / 2;
+	}
+	if (!found)
 		return {};
-	const u32 left = parent.at + 1 < parent.node->count ? parent.at : parent.at - 1;
-	const u32 other = left == parent.at ? left + 1 : left;
-	if (store_.count(child_of(*parent.node, other)) != 1)
-		return {};
-	const Range range = range_of(*parent.node, other, parent.range);
-	if (CORBEL_TRY(read_child(parent.node, other, range))->count > capacity / 2)
-		return {};
+	const u32 left = other < parent.at ? other : parent.at;
 	auto taken = CORBEL_TRY(renew_child(parent.node, other, range));
 	NodeRef &low = left == parent.at ? leaf.node : taken;
 	NodeRef &high = left == parent.at ? taken : leaf.node;
