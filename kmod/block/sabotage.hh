@@ -12,6 +12,7 @@ enum class Sabotage {
 	none,
 	no_flush_before_superblock,
 	no_flush_after_superblock,
+	no_flush_at_open,
 	superblock_in_one_place,
 	counts_in_one_place,
 	nodes_in_place, /* a committed node is changed where it lies */

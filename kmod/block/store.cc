@@ -92,7 +92,7 @@ Result<bool> Store::abort()
 	CORBEL_TRY(read_superblocks());
 	if (super_->meta_blocks != meta_blocks)
 		return Error::bad_message;
-	if (!is_read_only())
+	if (!is_read_only() && !sabotaged(Sabotage::no_flush_at_open))
 		CORBEL_TRY(device_.flush());
 	CORBEL_TRY(space_.load(*super_));
 	const bool advanced = super_->header.generation > committed_.value;

@@ -8,8 +8,10 @@
 
 #include "block/check.hh"
 #include "block_disk.hh"
+#include "block_model.hh"
 #include "random_stream.hh"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -18,15 +20,6 @@ namespace corbel::unit {
 
 using namespace corbel::block;
 
-struct VolumeModel {
-	std::map<std::uint64_t, std::uint64_t> contents;
-	std::uint64_t blocks = 0;
-	bool read_only = false;
-
-	bool operator==(const VolumeModel &) const = default;
-};
-using Model = std::map<std::uint64_t, VolumeModel>;
-
 inline constexpr Uuid pool_uuid{{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 inline constexpr Uuid device_uuid{{42}};
 
@@ -34,20 +27,6 @@ struct BenchShape {
 	std::uint64_t meta_blocks = 256;
 	std::vector<std::uint64_t> devices = {64};
 	std::uint32_t cache_nodes = 64;
-};
-
-/* A write in place since a commit: it may be seen after a crash or not. */
-struct InPlace {
-	std::size_t event;
-	std::uint64_t volume, lba, number;
-};
-
-/* What a commit made, or is about to make, durable. */
-struct Promise {
-	std::size_t event; /* how many there were by then */
-	std::uint64_t generation;
-	bool acknowledged;
-	Model model;
 };
 
 class Bench {
@@ -61,8 +40,10 @@ public:
 		flush();
 	}
 	/* What a crash left. */
-	Bench(const BenchShape &shape, Contents contents) : shape_(shape), disk(std::move(contents))
+	Bench(const BenchShape &shape, Contents contents, bool recording = false)
+		: shape_(shape), disk(std::move(contents))
 	{
+		disk.recording = recording;
 		open();
 	}
 
@@ -402,15 +383,6 @@ public:
 	std::vector<Promise> promises;
 	bool skip_data_flush = false;
 	std::string trouble;
-};
-
-/* Breaks one thing while it lives. */
-class Broken {
-public:
-	explicit Broken(Sabotage what) { sabotage = what; }
-	~Broken() { sabotage = Sabotage::none; }
-	Broken(const Broken &) = delete;
-	Broken &operator=(const Broken &) = delete;
 };
 
 } // namespace corbel::unit
