@@ -13,9 +13,9 @@
  * After a crash the superblock of the highest generation counts of those that are whole. If
  * it is the new one, all that it leads to was flushed before it was written; if not, nothing
  * that the last one leads to was overwritten. What transaction n freed, in nodes as in places
- * of counts, is written to from n + 1 on, when the superblock of n has been flushed; then that
- * of n - 1 leads to blocks of a later generation than its own, which are refused, so that
- * losing the newer superblock later (a bad sector) is noticed and nothing old is believed.
+ * of counts, is written to from n + 1 on, when the superblock of n has been flushed. Should
+ * that of n become unreadable later (a bad sector), that of n - 1 is good as long as nothing
+ * was written since; else it leads to blocks of a later generation, which are refused.
  *
  * A crash of the host alone may leave writes in the device that no flush has sealed. open()
  * and abort() flush what they have read before anything else is written, as what they found

@@ -34,6 +34,7 @@ struct Promise {
 	Model model;
 };
 
+#ifdef CORBEL_BLOCK_SABOTAGE
 /* Breaks one thing while it lives. */
 class Broken {
 public:
@@ -42,5 +43,6 @@ public:
 	Broken(const Broken &) = delete;
 	Broken &operator=(const Broken &) = delete;
 };
+#endif
 
 } // namespace corbel::unit
