@@ -46,7 +46,8 @@ public:
 
 	void reset()
 	{
-		if (cached_)
+		/* As with rt::Box, the analyzer does not follow which member of a Result lives. */
+		if (cached_) // NOLINT(clang-analyzer-core.uninitialized.Branch)
 			cached_->users--;
 		cached_ = nullptr;
 	}
