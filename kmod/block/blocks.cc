@@ -23,11 +23,7 @@ Result<Extent> Pool::look_up(VolumeId volume, Lba lba, u64 most)
 					extent.count = key - lba.value;
 				return false;
 			}
-			const auto middle = middle_at({*mba});
-			if (!middle.ok())
-				return middle.error() == Error::not_found ? Error::bad_message
-									  : middle.error();
-			const Pba pba = Pba::unpack(middle.value().pba); /* it is ok */
+			const Pba pba = Pba::unpack(CORBEL_TRY(named_middle({*mba})).pba);
 			if (!extent.mapped)
 				extent = {1, true, pba};
 			else if (pba != Pba{extent.pba.device, extent.pba.block + count})
@@ -65,12 +61,9 @@ Result<WritePlan> Pool::prepare_write(VolumeId volume, Lba lba, Placement placem
 	WritePlan plan{found.found ? WritePlan::Kind::copied : WritePlan::Kind::fresh, {}, {}};
 
 	if (found.found) {
-		const auto middle = middle_at({old});
-		if (!middle.ok())
-			return middle.error() == Error::not_found ? Error::bad_message
-								  : middle.error();
-		plan.old = Pba::unpack(middle.value().pba); /* it is ok */
-		if (is_alone(found.shared, middle.value())) {
+		const auto middle = CORBEL_TRY(named_middle({old}));
+		plan.old = Pba::unpack(middle.pba);
+		if (is_alone(found.shared, middle)) {
 			if (unshared_ && !sabotaged(Sabotage::unshared_written_in_place))
 				return Error::again;
 			plan.kind = WritePlan::Kind::in_place;

@@ -87,6 +87,19 @@ Result<void> Pool::put_volume(VolumeId volume, const VolumeV1 &value)
 			 [&](Meta &root) { return volumes_.update(root, volume.value, words.of); });
 }
 
+Result<VolumeId> Pool::insert_volume(const VolumeV1 &value)
+{
+	SuperblockV1 &super = store_.change_super();
+	const VolumeId id{super.next_volume++};
+	const Words words(value);
+
+	super.volumes++;
+	const bool added = CORBEL_TRY(with_root(Kind::volumes, [&](Meta &root) {
+		return volumes_.insert(root, id.value, words.of);
+	}));
+	return added ? Result<VolumeId>(id) : Error::bad_message;
+}
+
 /* ---- middle and reverse map -------------------------------------------------------------- */
 
 Result<MiddleV1> Pool::middle_at(Mba mba)
@@ -97,6 +110,16 @@ Result<MiddleV1> Pool::middle_at(Mba mba)
 		return Error::not_found;
 	const MiddleV1 found = words.get();
 	if (mba.value >= super().mba_end || !is_possible(Pba::unpack(found.pba)) || !found.count)
+		return Error::bad_message;
+	return found;
+}
+
+/* What a logical map names must be there. */
+Result<MiddleV1> Pool::named_middle(Mba mba)
+{
+	const auto found = middle_at(mba);
+
+	if (!found.ok() && found.error() == Error::not_found)
 		return Error::bad_message;
 	return found;
 }
@@ -130,12 +153,6 @@ Result<Lba> Pool::first_behind_end(VolumeId volume)
 	return found ? Result<Lba>(lba) : Error::not_found;
 }
 
-/* What a logical map names must be there. */
-static Error damaged_if_missing(Error error)
-{
-	return error == Error::not_found ? Error::bad_message : error;
-}
-
 Result<void> Pool::put_middle(Mba mba, const MiddleV1 &value)
 {
 	const Words words(value);
@@ -164,11 +181,8 @@ Result<void> Pool::remove_reverse(Pba pba)
 
 Result<void> Pool::raise_value(u64 mba)
 {
-	const auto found = middle_at({mba});
+	auto value = CORBEL_TRY(named_middle({mba}));
 
-	if (!found.ok())
-		return damaged_if_missing(found.error());
-	MiddleV1 value = found.value(); /* it is ok */
 	if (value.count == ~u32{0})
 		return Error::overflow;
 	value.count++;
@@ -198,11 +212,8 @@ Result<void> Pool::add_mba(Mba mba, Pba pba)
 /* A leaf less names it. */
 Result<void> Pool::drop_mba(Mba mba)
 {
-	const auto found = middle_at(mba);
+	auto value = CORBEL_TRY(named_middle(mba));
 
-	if (!found.ok())
-		return damaged_if_missing(found.error());
-	MiddleV1 value = found.value(); /* it is ok */
 	if (--value.count) {
 		value.lowered = static_cast<u32>(store_.generation().value);
 		return put_middle(mba, value);

@@ -235,6 +235,7 @@ private:
 	Result<VolumeV1> usable_volume(VolumeId volume);
 	Result<VolumeV1> writable_volume(VolumeId volume);
 	Result<MiddleV1> middle_at(Mba mba);
+	Result<MiddleV1> named_middle(Mba mba);
 	Result<void> put_middle(Mba mba, const MiddleV1 &value);
 	Result<void> add_reverse(Pba pba, Mba mba);
 	Result<void> remove_reverse(Pba pba);

@@ -38,19 +38,6 @@ Result<VolumeId> Pool::add_volume(const VolumeV1 &value)
 	});
 }
 
-Result<VolumeId> Pool::insert_volume(const VolumeV1 &value)
-{
-	SuperblockV1 &super = store_.change_super();
-	const VolumeId id{super.next_volume++};
-	u64 words[sizeof(value) / sizeof(u64)];
-
-	__builtin_memcpy(words, &value, sizeof(words));
-	super.volumes++;
-	const bool added = CORBEL_TRY(with_root(
-		Kind::volumes, [&](Meta &root) { return volumes_.insert(root, id.value, words); }));
-	return added ? Result<VolumeId>(id) : Error::bad_message;
-}
-
 Result<void> Pool::roll_back(VolumeId volume, VolumeId to)
 {
 	auto value = CORBEL_TRY(writable_volume(volume));
