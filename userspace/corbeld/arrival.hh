@@ -5,6 +5,7 @@
 #include "arrivals.hh"
 
 #include "../migrate/storage.hh"
+#include "../qemu/command.hh"
 #include "../qemu/process.hh"
 
 #include <atomic>
@@ -45,7 +46,7 @@ struct Arrivals::Arrival {
 
 		names.reserve(disks.size());
 		for (const auto &disk : disks)
-			names.push_back("corbel-disk" + std::to_string(disk.number));
+			names.push_back(qemu::node_of_disk(disk.number));
 		return names;
 	}
 	[[nodiscard]] bool own_memory() const { return wish.mode == migrate::Mode::precopy; }

@@ -514,7 +514,7 @@ Result<void> Mover::discard(Work &work)
 		CORBEL_EXPECT(qemu::clear(options_, runtime));
 	const auto outcome = outcome_of(work.data().value("outcome", std::string()));
 	if (outcome == Outcome::moved || outcome == Outcome::moved_from_spill)
-		CORBEL_EXPECT(put_disks_aside(work));
+		put_disks_aside(work);
 	memory_.reset();
 	launch_.memory.reset();
 	memory_there_ = false;

@@ -73,7 +73,7 @@ private:
 	/* Whatever there is of them. */
 	void drop_mirrors(jobs::Work &work);
 	/* Whoever starts the VM here must not find what is old by then. */
-	[[nodiscard]] Result<void> put_disks_aside(jobs::Work &work);
+	void put_disks_aside(jobs::Work &work);
 	void end(jobs::Work &work, migrate::Outcome outcome);
 	void note(jobs::Work &work, std::string_view phase, std::string_view what);
 	void sample(jobs::Work &work, const std::string &pages);

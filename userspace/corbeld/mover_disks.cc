@@ -8,6 +8,7 @@
 #include "mover.hh"
 
 #include "../migrate/storage.hh"
+#include "../qemu/command.hh"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -88,7 +89,7 @@ Result<bool> Mover::mirror(Work &work)
 			const auto sockets = CORBEL_EXPECT(connect(work, use_of_disk(number)));
 
 			CORBEL_EXPECT(end_if_silent(sockets.demand.get()));
-			CORBEL_EXPECT(talk.begin_mirror(name, fmt::format("corbel-disk{}", number),
+			CORBEL_EXPECT(talk.begin_mirror(name, qemu::node_of_disk(number),
 							sockets.demand.get()));
 			note(work, "disks", fmt::format("begins to copy {}", path));
 			ready = false;
@@ -184,7 +185,7 @@ void Mover::drop_mirrors(Work &work)
 	}
 }
 
-Result<void> Mover::put_disks_aside(Work &work)
+void Mover::put_disks_aside(Work &work)
 {
 	for (const auto &disk : moving(work)) {
 		const auto path = disk.at("path").get<std::string>();
@@ -207,7 +208,6 @@ Result<void> Mover::put_disks_aside(Work &work)
 			  fmt::format("{} has moved; what is here, as of then, is now {}.", path,
 				      aside));
 	}
-	return {};
 }
 
 } /* namespace corbel::daemon */

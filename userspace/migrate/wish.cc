@@ -152,11 +152,13 @@ std::vector<std::string> obstacles(const Wish &wish)
 	auto found = storage_obstacles(wish);
 	std::vector<std::string> missing;
 
-	for (const auto &disk : wish.disks) {
+	const auto coming = disks_to_come(wish);
+	for (std::size_t i = 0; i < wish.disks.size(); i++) {
+		if (std::ranges::find(coming, i) != coming.end())
+			continue;
+		const auto &disk = wish.disks[i];
 		const auto here = identity_of(disk.path);
 
-		if (!here && wish.storage && here.error().number == ENOENT)
-			continue;
 		if (!here)
 			found.push_back(fmt::format("The disk {} is not there ({}): it must be on "
 						    "storage that both hosts share, at the same "

@@ -112,7 +112,7 @@ private:
 
 	void add_disk(std::size_t number, const Disk &disk)
 	{
-		const auto node = fmt::format("corbel-disk{}", number);
+		const auto node = node_of_disk(number);
 		std::error_code error;
 		const bool is_device = std::filesystem::is_block_file(disk.path, error);
 		const Json json{{"driver", disk.format},
@@ -163,6 +163,11 @@ ConsoleFiles console_of(const Description &vm, const Runtime &runtime)
 	};
 
 	return {or_own(vm.console_socket, "console"), or_own(vm.console_log, "console.log")};
+}
+
+std::string node_of_disk(std::size_t number)
+{
+	return fmt::format("corbel-disk{}", number);
 }
 
 std::uint32_t automatic_cid(const std::string &uuid)

@@ -28,6 +28,9 @@ struct ConsoleFiles {
 /* Of the serial console, whether they are named in the description or not. */
 [[nodiscard]] ConsoleFiles console_of(const Description &vm, const Runtime &runtime);
 
+/* What QEMU calls the node of a disk, by its number among those of the VM. */
+[[nodiscard]] std::string node_of_disk(std::size_t number);
+
 /* The same one at each start, and hardly another VM's: made of the uuid. */
 [[nodiscard]] std::uint32_t automatic_cid(const std::string &uuid);
 

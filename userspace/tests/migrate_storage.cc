@@ -85,6 +85,11 @@ TEST(migrate_storage, what_is_not_there_comes_if_it_shall)
 	std::ofstream(path) << "somebody's";
 	EXPECT_THAT(disks_to_come(wish), IsEmpty());
 	EXPECT_THAT(obstacles(wish), ElementsAre(HasSubstr("is another disk")));
+	/* Not even a name that leads nowhere. */
+	std::filesystem::remove(path);
+	std::filesystem::create_symlink("/no/such/disk", path);
+	EXPECT_THAT(disks_to_come(wish), IsEmpty());
+	EXPECT_THAT(obstacles(wish), ElementsAre(HasSubstr("is not there")));
 }
 
 TEST(migrate_storage, says_what_cannot_come)
