@@ -51,14 +51,15 @@ bool Pool::is_alone(bool shared, const MiddleV1 &middle) const
 		sabotaged(Sabotage::unshared_written_in_place));
 }
 
-Result<WritePlan> Pool::prepare_write(VolumeId volume, Lba lba, Placement placement)
+Result<WritePlan> Pool::begin_write(VolumeId volume, Lba lba, Placement placement)
 {
-	auto value = CORBEL_TRY(writable_volume(volume));
+	const auto value = CORBEL_TRY(writable_volume(volume));
 	if (lba.value >= value.blocks)
 		return Error::range;
 	u64 old = 0;
 	const auto found = CORBEL_TRY(logical_.find({value.root}, lba.value, &old));
-	WritePlan plan{found.found ? WritePlan::Kind::copied : WritePlan::Kind::fresh, {}, {}};
+	WritePlan plan{
+		found.found ? WritePlan::Kind::copied : WritePlan::Kind::fresh, {}, {}, {old}};
 
 	if (found.found) {
 		const auto middle = CORBEL_TRY(named_middle({old}));
@@ -71,35 +72,74 @@ Result<WritePlan> Pool::prepare_write(VolumeId volume, Lba lba, Placement placem
 			return plan;
 		}
 	}
+	/* What will be asked for again, so that little is copied in vain. */
+	CORBEL_TRY(room_to_write(value, found.shared));
+	plan.pba = CORBEL_TRY(take_place(placement, Places::State::reserved));
+	return plan;
+}
+
+Result<void> Pool::room_to_write(const VolumeV1 &value, bool shared)
+{
 	const auto need = CORBEL_TRY(this->need());
 	const auto levels = CORBEL_TRY(logical_.levels({value.root}));
-	CORBEL_TRY(store_.has_room(Tree::for_insert(levels) + (found.shared ? need.raise : 0) +
-					   need.insert_middle + need.remove_middle +
-					   need.insert_reverse + need.volumes,
-				   Purpose::use));
-	plan.pba = CORBEL_TRY(take_place(placement, Places::State::fresh));
-	const auto mba = take_mba();
-	if (!mba.ok()) {
+
+	return store_.has_room(Tree::for_insert(levels) + (shared ? need.raise : 0) +
+				       need.insert_middle + need.remove_middle +
+				       need.insert_reverse + need.volumes,
+			       Purpose::use);
+}
+
+void Pool::cancel_write(const WritePlan &plan)
+{
+	if (plan.kind != WritePlan::Kind::in_place)
 		places_[plan.pba.device].cancel(plan.pba.block);
-		return mba.error();
+}
+
+Result<Mba> Pool::finish_write(VolumeId volume, Lba lba, const WritePlan &plan)
+{
+	auto value = CORBEL_TRY(writable_volume(volume));
+	if (plan.kind == WritePlan::Kind::in_place)
+		return plan.mba;
+	u64 old = 0;
+	const auto found = CORBEL_TRY(logical_.find({value.root}, lba.value, &old));
+	if (lba.value >= value.blocks || found.found != (plan.kind == WritePlan::Kind::copied) ||
+	    Mba{old} != plan.mba) {
+		cancel_write(plan);
+		return Error::stale;
 	}
-	return change([&]() -> Result<WritePlan> {
+	CORBEL_TRY(room_to_write(value, found.shared));
+	const auto mba = CORBEL_TRY(take_mba());
+	places_[plan.pba.device].confirm(plan.pba.block);
+	/* A commit since begin_write has forgotten that it is fresh. */
+	fresh_ |= u32{1} << plan.pba.device;
+	return change([&]() -> Result<Mba> {
 		Meta root{value.root};
-		const u64 number = mba.value().value; /* it is ok */
 
 		if (found.found) {
-			CORBEL_TRY(logical_.update(root, lba.value, &number));
+			CORBEL_TRY(logical_.update(root, lba.value, &mba.value));
 			CORBEL_TRY(drop_mba({old}));
 		} else {
-			(void)CORBEL_TRY(logical_.insert(root, lba.value, &number));
+			(void)CORBEL_TRY(logical_.insert(root, lba.value, &mba.value));
 			value.mapped++;
 		}
 		logical_written_++;
-		CORBEL_TRY(add_mba({number}, plan.pba));
+		CORBEL_TRY(add_mba(mba, plan.pba));
 		value.root = root.value;
 		CORBEL_TRY(put_volume(volume, value));
-		return plan;
+		return mba;
 	});
+}
+
+Result<WritePlan> Pool::prepare_write(VolumeId volume, Lba lba, Placement placement)
+{
+	const auto plan = CORBEL_TRY(begin_write(volume, lba, placement));
+	const auto finished = finish_write(volume, lba, plan);
+
+	if (finished.ok())
+		return plan;
+	if (finished.error() != Error::stale && !is_broken())
+		cancel_write(plan);
+	return finished.error();
 }
 
 /* Enough to be worth the call, little enough for a lock to be held meanwhile. */

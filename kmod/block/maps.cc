@@ -138,6 +138,30 @@ Result<Mba> Pool::mba_at(Pba pba)
 	return mba;
 }
 
+Result<void> Pool::read_logical(VolumeId volume, Lba first, u64 count, VisitLogical visit)
+{
+	const auto value = CORBEL_TRY(usable_volume(volume));
+
+	return logical_.walk({value.root}, first.value, first.value + count - 1,
+			     [&](u64 key, const u64 *mba) -> Result<bool> {
+				     visit({key}, {*mba});
+				     return true;
+			     });
+}
+
+Result<void> Pool::read_middle(Mba first, u64 count, VisitMiddle visit)
+{
+	return middle_.walk(root(Kind::middle), first.value, first.value + count - 1,
+			    [&](u64 key, const u64 *value) -> Result<bool> {
+				    const Pba pba = Pba::unpack(*value);
+
+				    if (!is_possible(pba))
+					    return Error::bad_message;
+				    visit({key}, pba);
+				    return true;
+			    });
+}
+
 Result<Lba> Pool::first_behind_end(VolumeId volume)
 {
 	const auto value = CORBEL_TRY(find_volume(volume));

@@ -17,10 +17,11 @@
  * What the caller has to see to
  *
  *  - One lock around everything here.
- *  - Data before metadata. A place that prepare_write or begin_move has told may hold
- *    anything. Before commit() all that was written to such places must have ended, and been
- *    flushed on those of the data devices that needs_flush() tells; else a crash could leave
- *    a map that leads to what another volume once held.
+ *  - Data before metadata. A place that begin_write, prepare_write or begin_move has told may
+ *    hold anything. What was written to it must have ended before finish_write or
+ *    finish_move, or with prepare_write before commit(), and been flushed before commit() on
+ *    those of the data devices that needs_flush() tells; else a crash could leave a map that
+ *    leads to what another volume once held.
  *  - To acknowledge a flush, or a write with FUA, is to flush the data devices and then to
  *    commit, if is_changed(). A write in place needs no commit.
  *  - Drains. Places given back come free when those who looked something up before have ended
@@ -59,6 +60,7 @@ struct WritePlan {
 	Kind kind;
 	Pba pba;
 	Pba old;
+	Mba mba; /* in_place: its number; copied: that of what it replaces */
 };
 
 /* Where new blocks go: to @device; to others too unless @only. */
@@ -138,7 +140,18 @@ public:
 
 	/* Of @most blocks from @lba on, those that lie together. Changes nothing. range. */
 	Result<Extent> look_up(VolumeId volume, Lba lba, u64 most);
-	/* The block becomes the volume's own. range. */
+	/*
+	 * A write in two parts, so that what cannot be written leaves no trace: begin_write
+	 * reserves a place, unless the plan is to write in place, and changes no map;
+	 * finish_write makes the place the volume's own and tells the block's new number.
+	 * Until then the caller lets nobody else write or discard the block. begin_write:
+	 * range. finish_write: stale: it is not as it was, and the place was given back; again,
+	 * no_space: it is still open.
+	 */
+	Result<WritePlan> begin_write(VolumeId volume, Lba lba, Placement placement);
+	Result<Mba> finish_write(VolumeId volume, Lba lba, const WritePlan &plan);
+	void cancel_write(const WritePlan &plan);
+	/* Both at once. */
 	Result<WritePlan> prepare_write(VolumeId volume, Lba lba, Placement placement);
 	/* How many of @count were done, at least 1: it ends early if they are many. */
 	Result<u64> discard(VolumeId volume, Lba lba, u64 count);
@@ -155,6 +168,11 @@ public:
 
 	Result<Pba> find_mba(Mba mba);
 	Result<Mba> mba_at(Pba pba);
+	/* Those of @count keys from the first one on that are there, in order. */
+	using VisitLogical = rt::FunctionRef<void(Lba lba, Mba mba)>;
+	Result<void> read_logical(VolumeId volume, Lba first, u64 count, VisitLogical visit);
+	using VisitMiddle = rt::FunctionRef<void(Mba mba, Pba pba)>;
+	Result<void> read_middle(Mba first, u64 count, VisitMiddle visit);
 	/* A mapped block behind the end of a volume: there should be none. */
 	Result<Lba> first_behind_end(VolumeId volume);
 
@@ -253,6 +271,7 @@ private:
 		u64 volumes;
 	};
 	Result<Need> need();
+	Result<void> room_to_write(const VolumeV1 &value, bool shared);
 	Result<void> room_to_remove(Meta root, u64 key);
 	[[nodiscard]] bool is_alone(bool shared, const MiddleV1 &middle) const;
 
