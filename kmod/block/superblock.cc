@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "superblock.hh"
 #include "crc32c.hh"
+#include "zeros.hh"
 
 namespace corbel::block {
 
@@ -13,15 +14,6 @@ bool is_whole(const SuperblockV1 &super, Meta place)
 {
 	return super.header.magic == superblock_magic && super.header.block == place.value &&
 	       super.header.crc == crc32c(&super.header.block, meta_bytes - crc_from);
-}
-
-static bool is_zero(const void *data, std::size_t bytes)
-{
-	const auto *at = static_cast<const u8 *>(data);
-
-	while (bytes && !*at)
-		at++, bytes--;
-	return bytes == 0;
 }
 
 static bool are_devices_possible(const SuperblockV1 &super)
