@@ -23,6 +23,7 @@ enum class Role : u32 {
 	registry, /* list of attachments and their reference counts */
 	observers, /* irq: observers and the table of observed vCPUs */
 	hooks, /* what is installed */
+	block, /* a pool: its maps and what is under way */
 	count,
 };
 static_assert(static_cast<u32>(Role::count) <= CORBEL_LOCK_ROLES);

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* messages.cc - what can be asked of a pool, and what is told of it. */
+#include "engine.hh"
+
+namespace corbel::block {
+
+struct Engine::Command {
+	rt::Text name;
+	rt::Text usage; /* of its arguments */
+	u32 least, most; /* how many */
+	Result<void> (Engine::*run)(const Arguments &arguments, Reply &reply);
+};
+
+constinit const Engine::Command Engine::commands[] = {
+	{"create", "BLOCKS", 1, 1, &Engine::create},
+	{"snapshot", "VOLUME...", 1, Arguments::most, &Engine::snapshot},
+	{"clone", "VOLUME...", 1, Arguments::most, &Engine::clone},
+	{"rollback", "VOLUME TO", 2, 2, &Engine::roll_back},
+	{"delete", "VOLUME", 1, 1, &Engine::remove},
+	{"resize", "VOLUME BLOCKS", 2, 2, &Engine::resize},
+	{"volumes", "[AFTER]", 0, 1, &Engine::list},
+	{"diff", "A B [FIRST]", 2, 3, &Engine::diff},
+	{"limit", "DEVICE BLOCKS", 2, 2, &Engine::limit},
+	{"resize_device", "DEVICE BLOCKS", 2, 2, &Engine::resize_device},
+	{"move", "DEVICE FIRST LAST TO|any", 4, 4, &Engine::move},
+	{"mover", "", 0, 0, &Engine::show_mover},
+	{"cancel", "", 0, 0, &Engine::cancel},
+	{"commit", "", 0, 0, &Engine::flush_all},
+};
+
+/* A decimal number, nothing else; or "any". */
+static Result<u64> number_of(rt::Text text)
+{
+	u64 number = 0;
+
+	if (text == rt::Text("any"))
+		return Mover::any_device;
+	if (text.empty())
+		return Error::invalid;
+	for (char c : text) {
+		if (c < '0' || c > '9' || __builtin_mul_overflow(number, u64{10}, &number) ||
+		    __builtin_add_overflow(number, static_cast<u64>(c - '0'), &number))
+			return Error::invalid;
+	}
+	return number;
+}
+
+static rt::Text text_of(const char *text)
+{
+	std::size_t length = 0;
+
+	while (text[length])
+		length++;
+	return {text, length};
+}
+
+Result<void> Engine::message(unsigned argc, char **argv, Reply &reply)
+{
+	const rt::MutexGuard guard(mutex_);
+	const rt::Text name = argc ? text_of(argv[0]) : rt::Text();
+	Arguments arguments{};
+
+	for (const Command &command : commands) {
+		if (!(command.name == name))
+			continue;
+		arguments.count = argc - 1;
+		bool good = arguments.count >= command.least && arguments.count <= command.most;
+		for (u32 i = 0; good && i < arguments.count; i++) {
+			const auto number = number_of(text_of(argv[i + 1]));
+
+			good = number.ok();
+			arguments.values[i] = good ? number.value() : 0; /* it is ok */
+		}
+		if (!good) {
+			reply << "corbel-pool: expected: " << command.name << " " << command.usage;
+			return Error::invalid;
+		}
+		if (failed_.load(rt::Order::relaxed))
+			return Error::io;
+		const auto done = (this->*command.run)(arguments, reply);
+		if (pool_.is_broken())
+			fail(Error::io);
+		changed_.store(pool_.is_changed(), rt::Order::release);
+		kick();
+		return done;
+	}
+	reply << "corbel-pool: there is no message '" << name << "'; there are:";
+	for (const Command &command : commands)
+		reply << " " << command.name;
+	return Error::invalid;
+}
+
+/* ---- volumes --------------------------------------------------------------------------------- */
+
+void Engine::close_gate()
+{
+	gate_.store(true, rt::Order::seq_cst);
+	corbel_pool_synchronize(shim_);
+}
+
+void Engine::open_gate()
+{
+	gate_.store(false, rt::Order::release);
+}
+
+Result<void> Engine::create(const Arguments &arguments, Reply &reply)
+{
+	const u64 blocks = arguments.values[0];
+
+	if (!blocks || blocks > Pba::block_end)
+		return Error::range;
+	const auto id = CORBEL_TRY(pool_.create_volume(blocks));
+	CORBEL_TRY(commit(Flush::needed));
+	reply << id.value;
+	return {};
+}
+
+/*
+ * At one instant: no write is under way while they are made, and what was written before is on
+ * the devices when they are told.
+ */
+Result<void> Engine::share(const Arguments &arguments, bool read_only, Reply &reply)
+{
+	VolumeId made[Arguments::most];
+	u32 count = 0;
+	Result<void> result;
+
+	close_gate();
+	for (; count < arguments.count; count++) {
+		const auto id = pool_.snapshot({arguments.values[count]}, read_only);
+
+		if (!id.ok()) {
+			result = id.error();
+			break;
+		}
+		made[count] = id.value(); /* it is ok */
+	}
+	for (u32 i = 0; i < count; i++)
+		for (corbel_volume &volume : volumes_)
+			if (volume.id == VolumeId{arguments.values[i]})
+				volume.mark.store(next_mark_++, rt::Order::release);
+	if (result.ok())
+		result = commit(Flush::needed);
+	else
+		for (u32 i = 0; i < count && !pool_.is_broken(); i++) {
+			(void)pool_.delete_volume(made[i]);
+			is_deleting_ = true;
+		}
+	open_gate();
+	for (u32 i = 0; result.ok() && i < count; i++)
+		reply << (i ? rt::Text(" ") : rt::Text()) << made[i].value;
+	return result;
+}
+
+Result<void> Engine::snapshot(const Arguments &arguments, Reply &reply)
+{
+	return share(arguments, true, reply);
+}
+
+Result<void> Engine::clone(const Arguments &arguments, Reply &reply)
+{
+	return share(arguments, false, reply);
+}
+
+Result<void> Engine::roll_back(const Arguments &arguments, Reply &)
+{
+	const VolumeId volume{arguments.values[0]}, to{arguments.values[1]};
+
+	if (opened(volume))
+		return Error::busy;
+	close_gate();
+	const auto done = pool_.roll_back(volume, to);
+	for (corbel_volume &open : volumes_)
+		if (open.id == to)
+			open.mark.store(next_mark_++, rt::Order::release);
+	open_gate();
+	is_deleting_ = true;
+	CORBEL_TRY(done);
+	return commit(Flush::needed);
+}
+
+Result<void> Engine::remove(const Arguments &arguments, Reply &)
+{
+	const VolumeId id{arguments.values[0]};
+
+	if (opened(id))
+		return Error::busy;
+	CORBEL_TRY(pool_.delete_volume(id));
+	is_deleting_ = true;
+	return commit(Flush::needed);
+}
+
+Result<void> Engine::resize(const Arguments &arguments, Reply &)
+{
+	const VolumeId id{arguments.values[0]};
+	const u64 blocks = arguments.values[1];
+
+	if (!blocks || blocks > Pba::block_end)
+		return Error::range;
+	for (const corbel_volume &volume : volumes_)
+		if (volume.id == id && volume.blocks > blocks)
+			return Error::busy;
+	CORBEL_TRY(pool_.resize_volume(id, blocks));
+	return commit(Flush::needed);
+}
+
+Result<void> Engine::list(const Arguments &arguments, Reply &reply)
+{
+	VolumeId after{arguments.count ? arguments.values[0] : 0};
+
+	for (;;) {
+		const auto next = pool_.next_volume(after);
+		if (!next.ok())
+			return next.error() == Error::not_found ? Result<void>() : next.error();
+		after = next.value(); /* it is ok */
+		const auto volume = CORBEL_TRY(pool_.find_volume(after));
+		const u32 size = reply.size();
+		reply << after.value << " " << volume.blocks << " " << volume.mapped << " "
+		      << volume.origin << " " << volume.created
+		      << (volume.flags & volume_deleting    ? rt::Text(" deleting\n")
+			  : volume.flags & volume_read_only ? rt::Text(" ro\n")
+							    : rt::Text(" rw\n"));
+		if (reply.is_full()) {
+			reply.cut(size);
+			return size ? Result<void>() : Error::no_space;
+		}
+	}
+}
+
+Result<void> Engine::diff(const Arguments &arguments, Reply &reply)
+{
+	/* A line is at most this long, and what ends the text. */
+	static constexpr u32 line = 48, last_line = 28;
+	const auto side = [](bool in_a, bool in_b) { return (in_a ? 1 : 0) | (in_b ? 2 : 0); };
+	static constexpr rt::Text names[] = {"", " a\n", " b\n", " both\n"};
+	u64 first = 0, count = 0, next = 0;
+	int which = 0;
+	bool is_more = false;
+	const auto flush = [&] {
+		if (count)
+			reply << first << " " << count << names[which];
+		count = 0;
+	};
+
+	CORBEL_TRY(pool_.diff({arguments.values[0]}, {arguments.values[1]},
+			      {arguments.count > 2 ? arguments.values[2] : 0},
+			      [&](Lba lba, bool in_a, bool in_b) -> Result<bool> {
+				      if (count && lba.value == first + count &&
+					  side(in_a, in_b) == which) {
+					      count++;
+					      return true;
+				      }
+				      flush();
+				      if (reply.room() < line + last_line) {
+					      is_more = true;
+					      next = lba.value;
+					      return false;
+				      }
+				      first = lba.value;
+				      count = 1;
+				      which = side(in_a, in_b);
+				      return true;
+			      }));
+	flush();
+	if (is_more)
+		reply << "more " << next << "\n";
+	else
+		reply << "end\n";
+	return {};
+}
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+static Result<u16> device_of(u64 number)
+{
+	return number < max_devices ? Result<u16>(static_cast<u16>(number)) : Error::invalid;
+}
+
+Result<void> Engine::limit(const Arguments &arguments, Reply &)
+{
+	CORBEL_TRY(pool_.limit_device(CORBEL_TRY(device_of(arguments.values[0])),
+				      arguments.values[1]));
+	retry(no_space_);
+	return commit(Flush::needed);
+}
+
+Result<void> Engine::resize_device(const Arguments &arguments, Reply &)
+{
+	const u16 device = CORBEL_TRY(device_of(arguments.values[0]));
+	const u64 blocks = arguments.values[1];
+
+	if (blocks > capacity_[device])
+		return Error::range;
+	if (mover_.is_running())
+		return Error::busy;
+	CORBEL_TRY(commit(Flush::needed));
+	drain_now();
+	CORBEL_TRY(pool_.resize_device(device, blocks));
+	if (!blocks)
+		devices_ &= ~(1U << device);
+	retry(no_space_);
+	return commit(Flush::needed);
+}
+
+Result<void> Engine::move(const Arguments &arguments, Reply &)
+{
+	return mover_.start(CORBEL_TRY(device_of(arguments.values[0])), arguments.values[1],
+			    arguments.values[2], arguments.values[3]);
+}
+
+Result<void> Engine::show_mover(const Arguments &, Reply &reply)
+{
+	mover_.report(reply);
+	return {};
+}
+
+Result<void> Engine::cancel(const Arguments &, Reply &)
+{
+	mover_.cancel();
+	return {};
+}
+
+Result<void> Engine::flush_all(const Arguments &, Reply &)
+{
+	return commit(Flush::all);
+}
+
+/* ---- status ---------------------------------------------------------------------------------- */
+
+void Engine::status(Reply &reply)
+{
+	const rt::MutexGuard guard(mutex_);
+	u64 used = 0, blocks = 0;
+
+	for (const DeviceV1 &device : super().devices) {
+		used += device.used;
+		blocks += device.blocks;
+	}
+	reply << super().header.generation << " " << super().meta_blocks - pool_.free_meta() << "/"
+	      << super().meta_blocks << " " << used << "/" << blocks << " " << u64{block_sectors()}
+	      << " " << super().volumes
+	      << (failed_.load(rt::Order::relaxed) ? rt::Text(" failed") : rt::Text(" rw"))
+	      << (options_.error_if_no_space ? rt::Text(" error") : rt::Text(" queue"));
+}
+
+void Engine::device_status(u16 number, Reply &reply)
+{
+	const rt::MutexGuard guard(mutex_);
+	const DeviceV1 &device = super().devices[number];
+	std::size_t length = 0;
+
+	while (length < tier_bytes && device.tier[length])
+		length++;
+	reply << (length ? rt::Text(device.tier, length) : rt::Text("-")) << " " << device.used
+	      << "/" << device.blocks << "/" << device.limit;
+}
+
+void Engine::volume_status(corbel_volume *volume, Reply &reply)
+{
+	const rt::MutexGuard guard(mutex_);
+	const auto found = pool_.find_volume(volume->id);
+
+	reply << volume->id.value;
+	if (!found.ok()) {
+		reply << " unreadable";
+		return;
+	}
+	const VolumeV1 value = found.value(); /* it is ok */
+	reply << " " << value.mapped << " " << value.blocks << " " << value.origin
+	      << (volume->read_only ? rt::Text(" ro") : rt::Text(" rw"));
+}
+
+} /* namespace corbel::block */

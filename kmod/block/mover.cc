@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "engine.hh"
+
+namespace corbel::block {
+
+Result<void> Mover::start(u16 device, u64 first, u64 last, u64 to)
+{
+	const auto *devices = engine_.super().devices;
+
+	if (is_running())
+		return Error::busy;
+	if (device >= max_devices || !devices[device].blocks || first > last ||
+	    (to != any_device && (to >= max_devices || !devices[to].blocks)))
+		return Error::invalid;
+	state_ = State::running;
+	stage_ = Stage::picking;
+	is_cancelled_ = drained_ = false;
+	device_ = device;
+	first_ = next_ = first;
+	last_ = last < devices[device].blocks ? last : devices[device].blocks - 1;
+	to_ = to;
+	error_ = 0;
+	count_ = 0;
+	moved_ = skipped_ = middle_ = reverse_ = 0;
+	bytes_before_ = engine_.pool_.written().bytes;
+	engine_.kick();
+	return {};
+}
+
+void Mover::cancel()
+{
+	is_cancelled_ = is_running();
+	engine_.kick();
+}
+
+void Mover::stop()
+{
+	for (u32 i = 0; i < count_ && !engine_.pool_.is_broken(); i++)
+		engine_.pool_.cancel_move(moves_[i]);
+	count_ = 0;
+	state_ = State::idle;
+}
+
+bool Mover::has(Mba mba) const
+{
+	for (u32 i = 0; i < count_; i++)
+		if (moves_[i].mba == mba)
+			return true;
+	return false;
+}
+
+bool Mover::step()
+{
+	if (!is_running())
+		return false;
+	switch (stage_) {
+	case Stage::picking:
+		return pick();
+	case Stage::draining:
+		if (!drained_)
+			return false;
+		copy();
+		return true;
+	case Stage::copying:
+		if (copying_.load(rt::Order::acquire))
+			return false;
+		return finish();
+	}
+	return false;
+}
+
+/* Keeps writes from the next few blocks. False: it waits for space, or for a commit. */
+bool Mover::pick()
+{
+	if (is_cancelled_ || next_ > last_ || engine_.failed_.load(rt::Order::relaxed)) {
+		end(is_cancelled_ ? State::cancelled
+		    : next_ > last_ ? State::done
+				    : State::failed,
+		    next_ > last_ || is_cancelled_ ? 0 : rt::to_errno(Error::io));
+		return true;
+	}
+	struct Found {
+		Mba mba;
+		u64 block;
+	} found[batch];
+	u32 count = 0;
+	const auto walked = engine_.pool_.walk_device(device_, next_, last_,
+						      [&](Pba pba, Mba mba) -> Result<bool> {
+							      found[count++] = {mba, pba.block};
+							      return count < batch;
+						      });
+	if (!walked.ok()) {
+		end(State::failed, walked.to_errno());
+		return true;
+	}
+	if (!count) {
+		next_ = last_ + 1;
+		return true;
+	}
+	const Placement placement{to_ == any_device ? u16{0} : static_cast<u16>(to_),
+				  to_ != any_device};
+	for (u32 i = 0; i < count; i++) {
+		Move &move = moves_[count_];
+		const auto begun = engine_.pool_.begin_move(move, found[i].mba, placement);
+
+		if (!begun.ok() && begun.error() == Error::again && !count_) {
+			/* Places that others gave back come free by a commit and a drain. */
+			if (engine_.pool_.is_changed() && engine_.commit(Engine::Flush::needed).ok())
+				return false;
+			if (engine_.drain_asked_ || engine_.drain_due_)
+				return false;
+		}
+		if (!begun.ok()) {
+			if (!count_)
+				end(State::failed, begun.to_errno());
+			break;
+		}
+		/* To where it was to be taken from: there is nowhere better. */
+		if (move.to.device == device_ && move.to.block >= first_ && move.to.block <= last_) {
+			engine_.pool_.cancel_move(move);
+			end(State::failed, rt::to_errno(Error::no_space));
+			break;
+		}
+		next_ = found[i].block + 1;
+		count_++;
+		engine_.note_place(move.mba, move.from);
+	}
+	if (count_) {
+		stage_ = Stage::draining;
+		drained_ = false;
+	}
+	return true;
+}
+
+void Mover::copy()
+{
+	stage_ = Stage::copying;
+	copy_error_.store(0, rt::Order::relaxed);
+	copying_.store(count_, rt::Order::release);
+	for (u32 i = 0; i < count_; i++) {
+		const corbel_place from{moves_[i].from.device, moves_[i].from.block, 0,
+					engine_.block_sectors()};
+		const corbel_place to{moves_[i].to.device, moves_[i].to.block, 0,
+				      engine_.block_sectors()};
+
+		corbel_place_move(engine_.shim_, &from, &to, this);
+	}
+}
+
+void Mover::copied(int error)
+{
+	if (error)
+		copy_error_.store(error, rt::Order::relaxed);
+	if (copying_.fetch_sub(1, rt::Order::acq_rel) == 1)
+		engine_.kick();
+}
+
+bool Mover::finish()
+{
+	const int error = copy_error_.load(rt::Order::relaxed);
+	Mba done[batch];
+	Pba places[batch];
+	u32 count = 0;
+
+	for (u32 i = 0; i < count_; i++) {
+		Move &move = moves_[i];
+		const Written before = engine_.pool_.written();
+		Result<void> finished = Error::io;
+
+		for (u32 attempt = 0; !error && attempt < 2; attempt++) {
+			finished = engine_.pool_.finish_move(move);
+			if (finished.ok() || finished.error() != Error::again || attempt ||
+			    !engine_.commit(Engine::Flush::needed).ok())
+				break;
+		}
+		const Written after = engine_.pool_.written();
+		middle_ += after.middle - before.middle;
+		reverse_ += after.reverse - before.reverse;
+		moved_ += finished.ok();
+		if (finished.ok()) {
+			places[count] = move.to;
+			done[count++] = move.mba;
+			continue;
+		}
+		/* Freed meanwhile: there is nothing to be moved. */
+		skipped_++;
+		if (finished.error() == Error::stale)
+			continue;
+		if (!engine_.pool_.is_broken())
+			engine_.pool_.cancel_move(move);
+		places[count] = move.from;
+		done[count++] = move.mba;
+		error_ = finished.to_errno();
+	}
+	count_ = 0;
+	for (u32 i = 0; i < count; i++)
+		engine_.note_place(done[i], places[i]);
+	engine_.retry(waiting_);
+	stage_ = Stage::picking;
+	if (error_)
+		end(State::failed, error_);
+	return true;
+}
+
+void Mover::end(State state, int error)
+{
+	state_ = state;
+	error_ = error;
+	/* What was moved is where it is said to be, whatever happens. */
+	const auto committed = engine_.commit(Engine::Flush::needed);
+	if (!committed.ok() && state_ != State::failed) {
+		state_ = State::failed;
+		error_ = committed.to_errno();
+	}
+	bytes_ = engine_.pool_.written().bytes - bytes_before_;
+	corbel_pool_event(engine_.shim_);
+}
+
+void Mover::report(Reply &reply) const
+{
+	switch (state_) {
+	case State::idle:
+		reply << "idle";
+		break;
+	case State::running:
+		reply << "running";
+		break;
+	case State::done:
+		reply << "done";
+		break;
+	case State::failed:
+		reply << "failed " << static_cast<u64>(-error_);
+		break;
+	case State::cancelled:
+		reply << "cancelled";
+		break;
+	}
+	const u64 bytes =
+		state_ == State::running ? engine_.pool_.written().bytes - bytes_before_ : bytes_;
+	for (const u64 number : {u64{device_}, first_, next_, last_, moved_, middle_, reverse_,
+				 bytes, skipped_})
+		reply << " " << number;
+}
+
+} /* namespace corbel::block */
+
+void corbel_block_move_ended(void *move, int error)
+{
+	static_cast<corbel::block::Mover *>(move)->copied(error);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * mover.hh - empties a part of a data device, block by block, while it is in use.
+ *
+ *   pick a few blocks --> keep writes from them --> (drain: writes under way have ended)
+ *        ^                                              |
+ *        +--- change a middle entry each <--- copied <--+
+ *
+ * Reads go on throughout. Writes to the few blocks of a batch wait for it. What is moved lies
+ * in memory alone until it is committed with all else; a mover that is cut off is begun again,
+ * and finds what is left.
+ */
+#pragma once
+
+#include "../rt/atomic.hh"
+#include "move.hh"
+#include "request_list.hh"
+
+namespace corbel::block {
+
+class Engine;
+class Reply;
+
+class Mover {
+public:
+	explicit Mover(Engine &engine) : engine_(engine) {}
+
+	/* Below: with the engine's mutex. */
+
+	/* @to: a device, or any_device. busy: it runs; invalid. */
+	static constexpr u64 any_device = ~u64{0};
+	Result<void> start(u16 device, u64 first, u64 last, u64 to);
+	void cancel();
+	/* No copy is under way and the worker runs no more. */
+	void stop();
+	[[nodiscard]] bool is_running() const { return state_ == State::running; }
+	/* The next step, if it can be made; false: it cannot. */
+	bool step();
+	/* Writes that were under way when the batch was picked have to end. */
+	[[nodiscard]] bool wants_drain() const { return stage_ == Stage::draining && !drained_; }
+	void drained() { drained_ = true; }
+	/* It may not be written to now. */
+	[[nodiscard]] bool has(Mba mba) const;
+	void wait(corbel_request *request) { waiting_.push(request); }
+	void report(Reply &reply) const;
+
+	/* Atomic. */
+	void copied(int error);
+
+private:
+	enum class State : u8 { idle, running, done, failed, cancelled };
+	enum class Stage : u8 { picking, draining, copying };
+	static constexpr u32 batch = 8;
+
+	bool pick();
+	void copy();
+	bool finish();
+	void end(State state, int error = 0);
+
+	Engine &engine_;
+	State state_ = State::idle;
+	Stage stage_ = Stage::picking;
+	bool is_cancelled_ = false, drained_ = false;
+	u16 device_ = 0;
+	u64 first_ = 0, next_ = 0, last_ = 0, to_ = 0;
+	int error_ = 0;
+	Move moves_[batch];
+	u32 count_ = 0;
+	rt::Atomic<u32> copying_{0};
+	rt::Atomic<int> copy_error_{0};
+	RequestList waiting_;
+	u64 moved_ = 0, skipped_ = 0, middle_ = 0, reverse_ = 0, bytes_ = 0, bytes_before_ = 0;
+};
+
+} /* namespace corbel::block */
