@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Volumes of a pool beside plain memory: what is read is what was written, whatever else is
+ * done to them, also after the pool was stopped and started.
+ */
+#include "block_pool.hh"
+#include "file.hh"
+#include "tap.hh"
+
+#include <cstring>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <map>
+#include <memory>
+#include <random>
+
+using namespace corbel::selftest;
+
+namespace {
+
+constexpr uint64_t sector_bytes = 512;
+
+/* A volume that is in use, and what it should hold. */
+class checked_volume {
+public:
+	checked_volume(const dm_device &pool, uint64_t id, std::vector<char> expected)
+		: id(id), expected(std::move(expected)),
+		  device(fmt::format("corbel-test-{}", id), this->expected.size() / sector_bytes,
+			 fmt::format("corbel-volume {} {}", pool.path(), id)),
+		  fd(open(device.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)),
+		  buffer(static_cast<char *>(std::aligned_alloc(4096, most)))
+	{
+		CHECK(fd, "{}: {}", device.path(), std::strerror(errno));
+	}
+	~checked_volume() { std::free(buffer); }
+
+	void write(uint64_t at, uint64_t bytes, std::mt19937_64 &random)
+	{
+		for (uint64_t i = 0; i < bytes; i += 8) {
+			const uint64_t word = random();
+			std::memcpy(buffer + i, &word, 8);
+		}
+		CHECK_EQ(pwrite(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
+			 id, bytes, at, std::strerror(errno));
+		std::memcpy(&expected[at], buffer, bytes);
+	}
+	void read(uint64_t at, uint64_t bytes)
+	{
+		CHECK_EQ(pread(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
+			 id, bytes, at, std::strerror(errno));
+		for (uint64_t i = 0; i < bytes; i++)
+			CHECK(buffer[i] == expected[at + i], "volume {}: byte {} is wrong", id,
+			      at + i);
+	}
+	void read_all()
+	{
+		for (uint64_t at = 0; at < expected.size(); at += most)
+			read(at, std::min<uint64_t>(most, expected.size() - at));
+	}
+	/* Whole blocks of @block bytes become zeros. */
+	void discard(uint64_t at, uint64_t bytes, uint64_t block)
+	{
+		uint64_t range[]{at, bytes};
+		const uint64_t first = (at + block - 1) / block * block;
+		const uint64_t end = (at + bytes) / block * block;
+
+		CHECK_EQ(ioctl(fd.get(), BLKDISCARD, range), 0, "volume {}: {}", id,
+			 std::strerror(errno));
+		if (first < end)
+			std::memset(&expected[first], 0, end - first);
+	}
+	void flush() { CHECK_EQ(fsync(fd.get()), 0, "{}", std::strerror(errno)); }
+
+	static constexpr uint64_t most = 256 << 10;
+	uint64_t id;
+	std::vector<char> expected;
+	dm_device device;
+	unique_fd fd;
+
+private:
+	char *buffer;
+};
+
+constexpr uint64_t volume_bytes = 8 << 20;
+
+void random_operations(uint32_t block_bytes, unsigned steps)
+{
+	ensure_block();
+	ram_disks disks(3, 64 << 20);
+	const pool_devices devices{disks.path(0), {disks.path(1), disks.path(2)}, block_bytes};
+	format_pool(devices);
+	std::mt19937_64 random(block_bytes);
+	std::map<uint64_t, std::vector<char>> kept; /* not in use */
+	std::map<uint64_t, std::unique_ptr<checked_volume>> used;
+	auto pool = std::make_unique<dm_device>("corbel-test", pool_sectors(devices),
+					     pool_table(devices, "1 error_if_no_space"));
+	const auto use = [&](uint64_t id, std::vector<char> expected) {
+		used[id] = std::make_unique<checked_volume>(*pool, id, std::move(expected));
+	};
+	const auto pick = [&](auto &map) {
+		return std::next(map.begin(), static_cast<long>(random() % map.size()));
+	};
+
+	for (unsigned i = 0; i < 2; i++)
+		use(std::stoull(pool->message(fmt::format("create {}", volume_bytes / block_bytes))),
+		    std::vector<char>(volume_bytes));
+	for (unsigned step = 0; step < steps; step++) {
+		checked_volume &volume = *pick(used)->second;
+		const uint64_t at = random() % (volume_bytes / 4096) * 4096;
+		const uint64_t bytes =
+			std::min((1 + random() % 32) * 4096, volume_bytes - at);
+
+		switch (random() % 40) {
+		default:
+			volume.write(at, bytes, random);
+			break;
+		case 0 ... 11:
+			volume.read(at, bytes);
+			break;
+		case 12 ... 14:
+			volume.discard(at, bytes, block_bytes);
+			break;
+		case 15 ... 16:
+			volume.flush();
+			break;
+		case 17: {
+			if (kept.size() > 5)
+				break;
+			const auto id = std::stoull(
+				pool->message(fmt::format("snapshot {}", volume.id)));
+			kept[id] = volume.expected;
+			break;
+		}
+		case 18: {
+			if (used.size() > 4)
+				break;
+			const auto id =
+				std::stoull(pool->message(fmt::format("clone {}", volume.id)));
+			use(id, volume.expected);
+			break;
+		}
+		case 19: {
+			if (kept.empty())
+				break;
+			const auto snapshot = pick(kept);
+			CHECK(pool->refuses(fmt::format("rollback {} {}", volume.id, snapshot->first)),
+			      "rolled back while it is in use");
+			const auto id = volume.id;
+			used.erase(id);
+			pool->message(fmt::format("rollback {} {}", id, snapshot->first));
+			use(id, snapshot->second);
+			break;
+		}
+		case 20: {
+			if (kept.empty())
+				break;
+			const auto snapshot = pick(kept);
+			pool->message(fmt::format("delete {}", snapshot->first));
+			kept.erase(snapshot);
+			break;
+		}
+		case 21: {
+			/* Everything is stopped and started. */
+			for (auto &[id, each] : used)
+				kept[id] = std::move(each->expected);
+			std::vector<uint64_t> ids;
+			for (auto &[id, each] : used)
+				ids.push_back(id);
+			used.clear();
+			pool.reset();
+			check_pool(devices.meta);
+			pool = std::make_unique<dm_device>("corbel-test", pool_sectors(devices),
+							pool_table(devices));
+			for (const uint64_t id : ids)
+				use(id, std::move(kept.extract(id).mapped()));
+			break;
+		}
+		}
+	}
+	for (auto &[id, volume] : used)
+		volume->read_all();
+	for (auto &[id, expected] : kept)
+		checked_volume(*pool, id, expected).read_all();
+	comment("{}", pool->status());
+	used.clear();
+	pool.reset();
+	check_pool(devices.meta);
+}
+
+void blocks_of_64k()
+{
+	random_operations(64 << 10, static_cast<unsigned>(amount(400, 20000)));
+}
+
+void blocks_of_4k()
+{
+	random_operations(4 << 10, static_cast<unsigned>(amount(400, 20000)));
+}
+
+constexpr test_case cases[] = {
+	{"random operations, blocks of 64 KiB", blocks_of_64k},
+	{"random operations, blocks of 4 KiB", blocks_of_4k},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	return run_cases(argc, argv, cases);
+}
