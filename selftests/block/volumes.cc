@@ -3,13 +3,8 @@
  * Volumes of a pool beside plain memory: what is read is what was written, whatever else is
  * done to them, also after the pool was stopped and started.
  */
-#include "block_pool.hh"
-#include "file.hh"
-#include "tap.hh"
+#include "checked_volume.hh"
 
-#include <cstring>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <map>
 #include <memory>
 #include <random>
@@ -17,69 +12,6 @@
 using namespace corbel::selftest;
 
 namespace {
-
-constexpr uint64_t sector_bytes = 512;
-
-/* A volume that is in use, and what it should hold. */
-class checked_volume {
-public:
-	checked_volume(const dm_device &pool, uint64_t id, std::vector<char> expected)
-		: id(id), expected(std::move(expected)),
-		  device(fmt::format("corbel-test-{}", id), this->expected.size() / sector_bytes,
-			 fmt::format("corbel-volume {} {}", pool.path(), id)),
-		  fd(open(device.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)),
-		  buffer(static_cast<char *>(std::aligned_alloc(4096, most)))
-	{
-		CHECK(fd, "{}: {}", device.path(), std::strerror(errno));
-	}
-	~checked_volume() { std::free(buffer); }
-
-	void write(uint64_t at, uint64_t bytes, std::mt19937_64 &random)
-	{
-		for (uint64_t i = 0; i < bytes; i += 8) {
-			const uint64_t word = random();
-			std::memcpy(buffer + i, &word, 8);
-		}
-		CHECK_EQ(pwrite(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
-			 id, bytes, at, std::strerror(errno));
-		std::memcpy(&expected[at], buffer, bytes);
-	}
-	void read(uint64_t at, uint64_t bytes)
-	{
-		CHECK_EQ(pread(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
-			 id, bytes, at, std::strerror(errno));
-		for (uint64_t i = 0; i < bytes; i++)
-			CHECK(buffer[i] == expected[at + i], "volume {}: byte {} is wrong", id,
-			      at + i);
-	}
-	void read_all()
-	{
-		for (uint64_t at = 0; at < expected.size(); at += most)
-			read(at, std::min<uint64_t>(most, expected.size() - at));
-	}
-	/* Whole blocks of @block bytes become zeros. */
-	void discard(uint64_t at, uint64_t bytes, uint64_t block)
-	{
-		uint64_t range[]{at, bytes};
-		const uint64_t first = (at + block - 1) / block * block;
-		const uint64_t end = (at + bytes) / block * block;
-
-		CHECK_EQ(ioctl(fd.get(), BLKDISCARD, range), 0, "volume {}: {}", id,
-			 std::strerror(errno));
-		if (first < end)
-			std::memset(&expected[first], 0, end - first);
-	}
-	void flush() { CHECK_EQ(fsync(fd.get()), 0, "{}", std::strerror(errno)); }
-
-	static constexpr uint64_t most = 256 << 10;
-	uint64_t id;
-	std::vector<char> expected;
-	dm_device device;
-	unique_fd fd;
-
-private:
-	char *buffer;
-};
 
 constexpr uint64_t volume_bytes = 8 << 20;
 
@@ -189,12 +121,12 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 
 void blocks_of_64k()
 {
-	random_operations(64 << 10, static_cast<unsigned>(amount(400, 20000)));
+	random_operations(64 << 10, static_cast<unsigned>(amount(150, 20000)));
 }
 
 void blocks_of_4k()
 {
-	random_operations(4 << 10, static_cast<unsigned>(amount(400, 20000)));
+	random_operations(4 << 10, static_cast<unsigned>(amount(150, 20000)));
 }
 
 constexpr test_case cases[] = {
