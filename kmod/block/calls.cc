@@ -176,12 +176,14 @@ void corbel_engine_drained(corbel_engine *engine)
 	engine_of(engine).drained();
 }
 
-void corbel_block_job_part_ended(corbel_block_job *job, int error)
+void corbel_block_job_copied(corbel_block_job *job, int error)
 {
-	if (error)
-		job->error.store(error, rt::Order::relaxed);
-	if (job->parts.fetch_sub(1, rt::Order::acq_rel) == 1)
-		job->engine->job_ended(job);
+	job->engine->copied(*job, error);
+}
+
+void corbel_block_job_written(corbel_block_job *job, int error)
+{
+	job->engine->part_ended(*job, error);
 }
 
 int corbel_label_read(const void *block, corbel_label *label)

@@ -60,6 +60,7 @@ struct corbel_block_job {
 	corbel::rt::Atomic<u32> parts;
 	corbel::rt::Atomic<int> error;
 	int epoch = -1;
+	bool is_overwritten = false; /* the write follows the copy */
 };
 
 namespace corbel::block {
@@ -91,7 +92,9 @@ public:
 	void defer(corbel_request *request);
 	void work();
 	void drained();
-	void job_ended(corbel_block_job *job);
+	/* Of a job: what is copied or zeroed, from task context; any part of it. */
+	void copied(corbel_block_job &job, int error);
+	void part_ended(corbel_block_job &job, int error);
 	void kick() { corbel_pool_kick(shim_); }
 
 	[[nodiscard]] const SuperblockV1 &super() const { return pool_.super(); }
@@ -99,10 +102,6 @@ public:
 
 private:
 	friend class Mover;
-
-	struct Range {
-		u32 first, sectors;
-	};
 
 	/* BlockDevice */
 	Result<void> read(Meta block, void *data) override
@@ -121,6 +120,8 @@ private:
 	void handle_discard(corbel_request *request);
 	void submit(corbel_request *request, Pba pba);
 	void start_job(corbel_request *request, const WritePlan &plan);
+	void submit_for_job(corbel_block_job &job);
+	void job_ended(corbel_block_job *job);
 	void finish_job(corbel_block_job *job);
 	corbel_block_job *job_of(const corbel_volume *volume, u64 block);
 	Result<Mba> finish_write(corbel_block_job &job);

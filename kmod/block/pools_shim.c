@@ -95,7 +95,7 @@ static struct dm_io_region region_of(const struct corbel_pool *pool,
 
 static void part_ended(int read_error, unsigned long write_error, void *job)
 {
-	corbel_block_job_part_ended(job, read_error || write_error ? -EIO : 0);
+	corbel_block_job_copied(job, read_error || write_error ? -EIO : 0);
 }
 
 static void move_ended(int read_error, unsigned long write_error, void *move)

@@ -215,22 +215,46 @@ void Engine::start_job(corbel_request *request, const WritePlan &plan)
 	request->job = job;
 
 	const u32 end = request->first + request->sectors, size = block_sectors();
-	corbel_place parts[2];
-	u32 count = 0;
-	for (const auto [first, sectors] : {Range{0, request->first}, Range{end, size - end}})
-		if (sectors)
-			parts[count++] = {plan.pba.device, plan.pba.block, first, sectors};
-	job->parts.store(count + 1, rt::Order::relaxed);
+	corbel_place rest{plan.pba.device, plan.pba.block, 0, 0};
+	if (!request->first)
+		rest.first = end, rest.sectors = size - end;
+	else
+		/* One copy of all, with what is written in the middle, is cheaper than two. */
+		rest.sectors = end == size ? request->first : size;
+	job->is_overwritten = request->first && end != size;
+	job->parts.store(rest.sectors ? 2 : 1, rt::Order::relaxed);
 	job->epoch = corbel_pool_enter(shim_);
-	for (u32 i = 0; i < count; i++) {
-		const corbel_place from{plan.old.device, plan.old.block, parts[i].first,
-					parts[i].sectors};
-		if (plan.kind == WritePlan::Kind::copied)
-			corbel_place_copy(shim_, &from, &parts[i], job);
-		else
-			corbel_place_zero(shim_, &parts[i], job);
+	if (plan.kind == WritePlan::Kind::copied && rest.sectors) {
+		const corbel_place from{plan.old.device, plan.old.block, rest.first, rest.sectors};
+
+		corbel_place_copy(shim_, &from, &rest, job);
+	} else if (rest.sectors) {
+		corbel_place_zero(shim_, &rest, job);
 	}
-	corbel_request_submit_for_job(shim_, request, plan.pba.device, plan.pba.block);
+	if (!job->is_overwritten)
+		submit_for_job(*job);
+}
+
+void Engine::submit_for_job(corbel_block_job &job)
+{
+	corbel_request_submit_for_job(shim_, job.write, job.plan.pba.device, job.plan.pba.block);
+}
+
+void Engine::copied(corbel_block_job &job, int error)
+{
+	if (job.is_overwritten && error)
+		part_ended(job, error);
+	else if (job.is_overwritten)
+		submit_for_job(job);
+	part_ended(job, error);
+}
+
+void Engine::part_ended(corbel_block_job &job, int error)
+{
+	if (error)
+		job.error.store(error, rt::Order::relaxed);
+	if (job.parts.fetch_sub(1, rt::Order::acq_rel) == 1)
+		job_ended(&job);
 }
 
 void Engine::job_ended(corbel_block_job *job)

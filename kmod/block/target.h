@@ -130,8 +130,9 @@ void corbel_engine_defer(struct corbel_engine *engine, struct corbel_request *re
 void corbel_engine_work(struct corbel_engine *engine);
 /* The drain that was asked for is over. Atomic. */
 void corbel_engine_drained(struct corbel_engine *engine);
-/* One part of @job, a copy or the write itself. Atomic. */
-void corbel_block_job_part_ended(struct corbel_block_job *job, int error);
+/* Of @job, once each: what is kept of the block is in its new place, task; the write, atomic. */
+void corbel_block_job_copied(struct corbel_block_job *job, int error);
+void corbel_block_job_written(struct corbel_block_job *job, int error);
 void corbel_block_move_ended(void *move, int error);
 
 /* ---- C, for C++ --------------------------------------------------------------------------- */
@@ -171,7 +172,7 @@ struct corbel_place {
 	u64 block;
 	u32 first, sectors; /* within the block */
 };
-/* Zeroes, or copies to the same place within the block @to. corbel_block_job_part_ended(). Task. */
+/* Zeroes, or copies to the same place within the block @to; then corbel_block_job_copied(). Task. */
 void corbel_place_zero(struct corbel_pool *pool, const struct corbel_place *to,
 		       struct corbel_block_job *job);
 void corbel_place_copy(struct corbel_pool *pool, const struct corbel_place *from,

@@ -191,7 +191,7 @@ static void job_bio_ended(struct bio *bio)
 
 	request->status = bio->bi_status;
 	bio->bi_end_io = request->ended;
-	corbel_block_job_part_ended(request->job, blk_status_to_errno(bio->bi_status));
+	corbel_block_job_written(request->job, blk_status_to_errno(bio->bi_status));
 }
 
 void corbel_request_submit_for_job(struct corbel_pool *pool, struct corbel_request *request,
