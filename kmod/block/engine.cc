@@ -209,8 +209,8 @@ void Engine::check_space()
 	for (u16 number = 0; number < max_devices; number++)
 		if (devices_ >> number & 1)
 			free += pool_.free_blocks(number);
-	const bool is_low = free < options_.low_water ||
-			    pool_.usable_meta() < super().meta_blocks / 16;
+	const bool is_low =
+		free < options_.low_water || pool_.usable_meta() < super().meta_blocks / 16;
 	if (is_low && !is_low_)
 		corbel_pool_event(shim_);
 	is_low_ = is_low;

@@ -57,7 +57,8 @@ public:
 	 * there; no_memory. What it had is kept. Task.
 	 */
 	struct Chunk {
-		u64 *entries = nullptr; /* of keys from the one that is a multiple of per_chunk on */
+		u64 *entries =
+			nullptr; /* of keys from the one that is a multiple of per_chunk on */
 		u32 *mark = nullptr;
 		bool is_new = false; /* all are 0 */
 	};
@@ -92,9 +93,8 @@ private:
 
 	[[nodiscard]] u32 index_of(u32 owner, u64 chunk) const
 	{
-		return static_cast<u32>((chunk + u64{owner} * 0xd6e8feb86659fd93) *
-						0x9e3779b97f4a7c15 >>
-					shift_);
+		return static_cast<u32>(
+			(chunk + u64{owner} * 0xd6e8feb86659fd93) * 0x9e3779b97f4a7c15 >> shift_);
 	}
 	static u32 way_of(const Set &set, u32 owner, u64 chunk)
 	{

@@ -73,7 +73,7 @@ bool Mover::step()
 bool Mover::pick()
 {
 	if (is_cancelled_ || next_ > last_ || engine_.failed_.load(rt::Order::relaxed)) {
-		end(is_cancelled_ ? State::cancelled
+		end(is_cancelled_   ? State::cancelled
 		    : next_ > last_ ? State::done
 				    : State::failed,
 		    next_ > last_ || is_cancelled_ ? 0 : rt::to_errno(Error::io));
@@ -105,7 +105,8 @@ bool Mover::pick()
 
 		if (!begun.ok() && begun.error() == Error::again && !count_) {
 			/* Places that others gave back come free by a commit and a drain. */
-			if (engine_.pool_.is_changed() && engine_.commit(Engine::Flush::needed).ok())
+			if (engine_.pool_.is_changed() &&
+			    engine_.commit(Engine::Flush::needed).ok())
 				return false;
 			if (engine_.drain_asked_ || engine_.drain_due_)
 				return false;
@@ -116,7 +117,8 @@ bool Mover::pick()
 			break;
 		}
 		/* To where it was to be taken from: there is nowhere better. */
-		if (move.to.device == device_ && move.to.block >= first_ && move.to.block <= last_) {
+		if (move.to.device == device_ && move.to.block >= first_ &&
+		    move.to.block <= last_) {
 			engine_.pool_.cancel_move(move);
 			end(State::failed, rt::to_errno(Error::no_space));
 			break;
@@ -237,8 +239,8 @@ void Mover::report(Reply &reply) const
 	}
 	const u64 bytes =
 		state_ == State::running ? engine_.pool_.written().bytes - bytes_before_ : bytes_;
-	for (const u64 number : {u64{device_}, first_, next_, last_, moved_, middle_, reverse_,
-				 bytes, skipped_})
+	for (const u64 number :
+	     {u64{device_}, first_, next_, last_, moved_, middle_, reverse_, bytes, skipped_})
 		reply << " " << number;
 }
 

@@ -179,7 +179,7 @@ static int bind_device(struct pool_target *target, unsigned int i, struct page *
 				      (bdev_nr_sectors(bdev) - label.start) >> pool->block_shift);
 	if (result < 0) {
 		DMERR("%pg cannot be taken: %s (error %d)", bdev,
-		      result == -ERANGE	 ? "it has become smaller"
+		      result == -ERANGE	  ? "it has become smaller"
 		      : result == -ENOSPC ? "there are 24 devices, or no space for metadata"
 					  : "metadata cannot be written",
 		      result);

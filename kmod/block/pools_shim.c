@@ -87,8 +87,8 @@ static struct dm_io_region region_of(const struct corbel_pool *pool,
 {
 	return (struct dm_io_region){
 		.bdev = pool->devices[place->device].bdev,
-		.sector = pool->devices[place->device].start +
-			  (place->block << pool->block_shift) + place->first,
+		.sector = pool->devices[place->device].start + (place->block << pool->block_shift) +
+			  place->first,
 		.count = place->sectors,
 	};
 }
@@ -203,9 +203,8 @@ struct corbel_pool *corbel_pool_get(struct block_device *meta, struct mapped_dev
 	struct corbel_pool *pool;
 
 	mutex_lock(&pools_lock);
-	list_for_each_entry(pool, &pools, of_all)
-		if (pool->meta->bd_dev == meta->bd_dev)
-			goto found;
+	list_for_each_entry(pool, &pools,
+			    of_all) if (pool->meta->bd_dev == meta->bd_dev) goto found;
 	pool = make(meta, cache_bytes, error);
 	if (IS_ERR(pool))
 		goto out;
@@ -243,12 +242,14 @@ struct corbel_pool *corbel_pool_of_device(struct block_device *device)
 	struct corbel_pool *pool;
 
 	mutex_lock(&pools_lock);
-	list_for_each_entry(pool, &pools, of_all)
-		if (pool->is_bound && disk_devt(dm_disk(pool->md)) == device->bd_dev) {
-			pool->users++;
-			pool->volumes++;
-			goto out;
-		}
+	list_for_each_entry(pool, &pools,
+			    of_all) if (pool->is_bound &&
+					disk_devt(dm_disk(pool->md)) == device->bd_dev)
+	{
+		pool->users++;
+		pool->volumes++;
+		goto out;
+	}
 	pool = NULL;
 out:
 	mutex_unlock(&pools_lock);
@@ -269,8 +270,8 @@ bool corbel_pool_replaces(struct corbel_pool *pool, struct mapped_device *md)
 	bool found = false;
 
 	mutex_lock(&pools_lock);
-	list_for_each_entry(other, &pools, of_all)
-		found |= other != pool && other->md == md && other->volumes;
+	list_for_each_entry(other, &pools, of_all) found |=
+		other != pool && other->md == md && other->volumes;
 	if (!found)
 		pool->is_bound = true;
 	mutex_unlock(&pools_lock);

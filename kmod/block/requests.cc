@@ -64,10 +64,10 @@ Result<u64> Engine::load_logical(corbel_volume &volume, Lba lba)
 	const u64 first = lba.value - lba.value % MapCache::per_chunk;
 	for (u64 &each : found)
 		each = hole;
-	CORBEL_TRY(pool_.read_logical(volume.id, {first}, MapCache::per_chunk,
-				      [&](Lba at, Mba mba) {
-					      found[at.value - first] = logical_entry(mba, false);
-				      }));
+	CORBEL_TRY(
+		pool_.read_logical(volume.id, {first}, MapCache::per_chunk, [&](Lba at, Mba mba) {
+			found[at.value - first] = logical_entry(mba, false);
+		}));
 	for (u32 i = 0; i < MapCache::per_chunk; i++)
 		if (!chunk.entries[i])
 			rt::atomic_store(&chunk.entries[i], found[i], rt::Order::release);

@@ -72,7 +72,8 @@ const u8 *corbel_engine_uuid(const struct corbel_engine *engine);
  * What a device with that UUID is called in the pool; it is added if it is not there. -ERANGE:
  * it has become smaller; -ENOSPC. Task.
  */
-int corbel_engine_device(struct corbel_engine *engine, const u8 *uuid, const char *tier, u64 blocks);
+int corbel_engine_device(struct corbel_engine *engine, const u8 *uuid, const char *tier,
+			 u64 blocks);
 /* 0, or -ENODEV with the @uuid of one that is not among those in the bits of @present. Task. */
 int corbel_engine_complete(struct corbel_engine *engine, u32 present, u8 *uuid);
 

@@ -50,7 +50,7 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	result = corbel_volume_open(target->pool->engine, target->id,
 				    DIV_ROUND_UP_ULL(ti->len, block_sectors), &target->volume);
 	if (result) {
-		ti->error = result == -ENOENT ? "there is no volume of that number"
+		ti->error = result == -ENOENT	? "there is no volume of that number"
 			    : result == -ERANGE ? "the volume is smaller than the table says"
 						: "the volume cannot be opened";
 		goto put_pool;
@@ -98,8 +98,7 @@ static struct bio *bio_of(struct corbel_request *request)
 static void remap(struct corbel_pool *pool, struct bio *bio, u32 device, u64 block, u32 first)
 {
 	bio_set_dev(bio, pool->devices[device].bdev);
-	bio->bi_iter.bi_sector =
-		pool->devices[device].start + (block << pool->block_shift) + first;
+	bio->bi_iter.bi_sector = pool->devices[device].start + (block << pool->block_shift) + first;
 }
 
 static int volume_map(struct dm_target *ti, struct bio *bio)

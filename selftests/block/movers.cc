@@ -111,10 +111,11 @@ void under_load()
 			try {
 				while (!stop) {
 					/* Mostly the same few, so that they meet the mover. */
-					const uint64_t range = random() % 4 ? 1 << 20 : volume_bytes;
+					const uint64_t range =
+						random() % 4 ? 1 << 20 : volume_bytes;
 					const uint64_t from = random() % (range / 4096) * 4096;
-					const uint64_t bytes = std::min((1 + random() % 16) * 4096,
-									range - from);
+					const uint64_t bytes =
+						std::min((1 + random() % 16) * 4096, range - from);
 
 					switch (random() % 16) {
 					default:
@@ -145,7 +146,8 @@ void under_load()
 		std::this_thread::sleep_for(std::chrono::milliseconds(300));
 		at.pool->message(fmt::format("snapshot {} {}", volumes[0]->id, volumes[1]->id));
 		at.pool->message(fmt::format("move {} 0 {} {}", from, 1 << 20, 1 - from));
-		CHECK(at.pool->refuses(fmt::format("move {} 0 1 any", from)), "two movers at a time");
+		CHECK(at.pool->refuses(fmt::format("move {} 0 1 any", from)),
+		      "two movers at a time");
 		const receipt told = finished(*at.pool);
 		CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 		moved += told.moved;
@@ -158,7 +160,8 @@ void under_load()
 	CHECK_EQ(failures.load(), 0U, "{}", what);
 	CHECK(moved > 0, "nothing was moved");
 	CHECK_EQ(middle, moved, "middle entries written, of {} moved blocks", moved);
-	comment("{} blocks moved in {} rounds, {} left out as they were freed", moved, rounds, skipped);
+	comment("{} blocks moved in {} rounds, {} left out as they were freed", moved, rounds,
+		skipped);
 	for (auto &volume : volumes)
 		volume->read_all();
 	volumes.clear();
@@ -234,7 +237,8 @@ void evacuation()
 			volume.write(from, volume.most, random);
 		CHECK(used_of(*at.pool, 0) > 0, "nothing is on the first device");
 		at.pool->message("limit 0 0");
-		CHECK(at.pool->refuses("resize_device 0 0"), "removed while there is something on it");
+		CHECK(at.pool->refuses("resize_device 0 0"),
+		      "removed while there is something on it");
 		at.pool->message(fmt::format("move 0 0 {} any", 1 << 20));
 		const receipt told = finished(*at.pool);
 		CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));

@@ -25,7 +25,7 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 	std::map<uint64_t, std::vector<char>> kept; /* not in use */
 	std::map<uint64_t, std::unique_ptr<checked_volume>> used;
 	auto pool = std::make_unique<dm_device>("corbel-test", pool_sectors(devices),
-					     pool_table(devices, "1 error_if_no_space"));
+						pool_table(devices, "1 error_if_no_space"));
 	const auto use = [&](uint64_t id, std::vector<char> expected) {
 		used[id] = std::make_unique<checked_volume>(*pool, id, std::move(expected));
 	};
@@ -34,13 +34,13 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 	};
 
 	for (unsigned i = 0; i < 2; i++)
-		use(std::stoull(pool->message(fmt::format("create {}", volume_bytes / block_bytes))),
+		use(std::stoull(
+			    pool->message(fmt::format("create {}", volume_bytes / block_bytes))),
 		    std::vector<char>(volume_bytes));
 	for (unsigned step = 0; step < steps; step++) {
 		checked_volume &volume = *pick(used)->second;
 		const uint64_t at = random() % (volume_bytes / 4096) * 4096;
-		const uint64_t bytes =
-			std::min((1 + random() % 32) * 4096, volume_bytes - at);
+		const uint64_t bytes = std::min((1 + random() % 32) * 4096, volume_bytes - at);
 
 		switch (random() % 40) {
 		default:
@@ -58,8 +58,8 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 		case 17: {
 			if (kept.size() > 5)
 				break;
-			const auto id = std::stoull(
-				pool->message(fmt::format("snapshot {}", volume.id)));
+			const auto id =
+				std::stoull(pool->message(fmt::format("snapshot {}", volume.id)));
 			kept[id] = volume.expected;
 			break;
 		}
@@ -75,7 +75,8 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 			if (kept.empty())
 				break;
 			const auto snapshot = pick(kept);
-			CHECK(pool->refuses(fmt::format("rollback {} {}", volume.id, snapshot->first)),
+			CHECK(pool->refuses(
+				      fmt::format("rollback {} {}", volume.id, snapshot->first)),
 			      "rolled back while it is in use");
 			const auto id = volume.id;
 			used.erase(id);
@@ -102,7 +103,7 @@ void random_operations(uint32_t block_bytes, unsigned steps)
 			pool.reset();
 			check_pool(devices.meta);
 			pool = std::make_unique<dm_device>("corbel-test", pool_sectors(devices),
-							pool_table(devices));
+							   pool_table(devices));
 			for (const uint64_t id : ids)
 				use(id, std::move(kept.extract(id).mapped()));
 			break;

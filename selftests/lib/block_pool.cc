@@ -114,7 +114,8 @@ void ensure_block()
 {
 	ensure_corbel();
 	for (const char *name : {"dm-mod", "brd"})
-		if (try_shell(fmt::format("modprobe {}", name == std::string("brd") ? "-n brd" : name)))
+		if (try_shell(fmt::format("modprobe {}",
+					  name == std::string("brd") ? "-n brd" : name)))
 			skip("this kernel has no {}", name);
 	if (module_loaded("dm_corbel"))
 		return;
@@ -152,8 +153,7 @@ ram_disks::ram_disks(unsigned count, uint64_t bytes)
 {
 	shell(fmt::format("modprobe -r brd; modprobe brd rd_nr={} rd_size={}", count,
 			  bytes / 1024));
-	wait_until("the RAM disks are there",
-		   [&] { return file_exists(path(count - 1)); });
+	wait_until("the RAM disks are there", [&] { return file_exists(path(count - 1)); });
 }
 
 ram_disks::~ram_disks()
@@ -166,7 +166,8 @@ std::string ram_disks::path(unsigned number)
 	return fmt::format("/dev/ram{}", number);
 }
 
-dm_device::dm_device(std::string name, uint64_t sectors, const std::string &table) : name(std::move(name))
+dm_device::dm_device(std::string name, uint64_t sectors, const std::string &table)
+	: name(std::move(name))
 {
 	shell(fmt::format("dmsetup create {} --table '0 {} {}'", this->name, sectors, table));
 	shell("dmsetup mknodes " + this->name);

@@ -20,7 +20,8 @@ namespace corbel::selftest {
 class checked_volume {
 public:
 	checked_volume(const dm_device &pool, uint64_t id, std::vector<char> expected)
-		: id(id), expected(std::move(expected)),
+		: id(id),
+		  expected(std::move(expected)),
 		  device(fmt::format("corbel-test-{}", id), this->expected.size() / 512,
 			 fmt::format("corbel-volume {} {}", pool.path(), id)),
 		  fd(open(device.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)),
@@ -36,8 +37,8 @@ public:
 			const uint64_t word = random();
 			std::memcpy(buffer + i, &word, 8);
 		}
-		CHECK_EQ(pwrite(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
-			 id, bytes, at, std::strerror(errno));
+		CHECK_EQ(pwrite(fd.get(), buffer, bytes, at), bytes,
+			 "volume {}: {} bytes at {}: {}", id, bytes, at, std::strerror(errno));
 		std::memcpy(&expected[at], buffer, bytes);
 	}
 	void read(uint64_t at, uint64_t bytes)
