@@ -30,6 +30,12 @@ public:
 	Result<void> load(const SuperblockV1 &superblock);
 	/* What changed, for @superblock, to which it tells the places. Task. */
 	Result<void> store(SuperblockV1 &superblock);
+	/* Of the next one: all of it. */
+	void touch_all()
+	{
+		for (u64 block = 0; block < blocks_; block++)
+			assign(dirty_, block, true);
+	}
 	/* The superblock of the last store() counts. */
 	void committed();
 

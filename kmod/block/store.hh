@@ -73,6 +73,13 @@ public:
 	 */
 	Result<bool> abort();
 
+	/* The next commit writes every block of counts to its other place, for who repairs. */
+	void rewrite_counts()
+	{
+		changed_ = true;
+		space_.touch_all();
+	}
+
 	/* Something has been changed and not committed. */
 	[[nodiscard]] bool is_changed() const { return changed_; }
 	[[nodiscard]] bool is_broken() const { return broken_; }
