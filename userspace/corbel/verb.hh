@@ -111,6 +111,9 @@ extern const Verb host_remove_verb;
 extern const Verb host_rotate_verb;
 extern const Verb host_probe_verb;
 extern const Verb migrate_verb;
+extern const Verb pool_check_verb;
+extern const Verb pool_dump_verb;
+extern const Verb pool_repair_verb;
 extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();
