@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target.hh"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <concepts>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace corbel::volumes {
+
+namespace {
+
+std::vector<std::string> split(const std::string &text, char by)
+{
+	std::vector<std::string> parts;
+	std::size_t from = 0;
+
+	while (from <= text.size()) {
+		const auto end = std::min(text.find(by, from), text.size());
+
+		if (end > from)
+			parts.push_back(text.substr(from, end - from));
+		from = end + 1;
+	}
+	return parts;
+}
+
+/* Words one after another; the first that does not fit is remembered. */
+class Words {
+public:
+	Words(const std::string &text, const char *what)
+		: text_(text), what_(what), words_(split(text, ' '))
+	{}
+
+	[[nodiscard]] std::string word()
+	{
+		if (at_ == words_.size())
+			fits_ = false;
+		return fits_ ? words_[at_++] : std::string();
+	}
+	template <std::integral T>
+	void number(T &value)
+	{
+		put(word(), value);
+	}
+	/* "3/17/20" */
+	template <std::integral... T>
+	void numbers(T &...values)
+	{
+		const auto parts = split(word(), '/');
+		std::size_t i = 0;
+
+		fits_ = fits_ && parts.size() == sizeof...(values);
+		(put(fits_ ? parts[i++] : std::string(), values), ...);
+	}
+	/* One that is not always there. */
+	void skip(std::string_view word)
+	{
+		if (at_ < words_.size() && words_[at_] == word)
+			at_++;
+	}
+	[[nodiscard]] bool more() const { return fits_ && at_ < words_.size(); }
+	void require(bool so) { fits_ = fits_ && so; }
+
+	[[nodiscard]] Result<void> end() const
+	{
+		if (fits_ && at_ == words_.size())
+			return {};
+		return failure(EPROTO, fmt::format("The kernel says '{}', which is not {} as this "
+						   "version of Corbel knows it: dm-corbel.ko is of "
+						   "another one.",
+						   text_.substr(0, 200), what_));
+	}
+
+private:
+	template <std::integral T>
+	void put(const std::string &text, T &value)
+	{
+		const auto *end = text.data() + text.size();
+		const auto [behind, error] = std::from_chars(text.data(), end, value);
+
+		fits_ = fits_ && error == std::errc{} && behind == end;
+	}
+
+	std::string text_;
+	const char *what_;
+	std::vector<std::string> words_;
+	std::size_t at_ = 0;
+	bool fits_ = true;
+};
+
+} /* namespace */
+
+const DeviceStatus *PoolStatus::device(std::uint32_t number) const
+{
+	const auto found = std::ranges::find(devices, number, &DeviceStatus::number);
+
+	return found == devices.end() ? nullptr : &*found;
+}
+
+Result<PoolStatus> parse_pool_status(const std::string &text)
+{
+	PoolStatus status{};
+	Words words(text, "the status of a pool");
+	std::size_t devices = 0;
+
+	words.skip("corbel-pool");
+	words.number(status.generation);
+	words.numbers(status.meta_used, status.meta_total);
+	words.numbers(status.used, status.total);
+	words.number(status.block_sectors);
+	words.number(status.volumes);
+	status.mode = words.word();
+	status.policy = words.word();
+	words.number(devices);
+	while (words.more()) {
+		auto &device = status.devices.emplace_back();
+
+		words.number(device.number);
+		device.device = words.word();
+		device.tier = words.word();
+		words.numbers(device.used, device.blocks, device.limit);
+	}
+	words.require(devices == status.devices.size() && status.block_sectors > 0);
+	CORBEL_EXPECT(words.end());
+	return status;
+}
+
+Result<std::vector<VolumeStatus>> parse_volumes(const std::string &text)
+{
+	std::vector<VolumeStatus> volumes;
+
+	for (const auto &line : split(text, '\n')) {
+		Words words(line, "a volume of a pool");
+		auto &volume = volumes.emplace_back();
+
+		words.number(volume.id);
+		words.number(volume.blocks);
+		words.number(volume.mapped);
+		words.number(volume.origin);
+		words.number(volume.created);
+		volume.mode = words.word();
+		CORBEL_EXPECT(words.end());
+	}
+	return volumes;
+}
+
+Result<MoverStatus> parse_mover(const std::string &text)
+{
+	MoverStatus mover{};
+	Words words(text, "the state of a mover");
+
+	mover.state = words.word();
+	if (mover.state == "failed") {
+		words.number(mover.error);
+		mover.error = std::abs(mover.error);
+	}
+	if (mover.state == "idle" && !words.more())
+		return mover;
+	words.number(mover.device);
+	for (auto *number :
+	     {&mover.first, &mover.next, &mover.last, &mover.moved, &mover.middle_entries,
+	      &mover.reverse_entries, &mover.meta_bytes, &mover.skipped})
+		words.number(*number);
+	CORBEL_EXPECT(words.end());
+	return mover;
+}
+
+Result<Difference> parse_difference(const std::string &text)
+{
+	Difference difference;
+	bool ended = false;
+
+	for (const auto &line : split(text, '\n')) {
+		Words words(line, "a difference of volumes");
+
+		words.require(!ended);
+		if (line == "end") {
+			words.skip("end");
+			ended = true;
+		} else if (line.starts_with("more")) {
+			words.skip("more");
+			words.number(difference.next.emplace());
+			ended = true;
+		} else {
+			auto &range = difference.ranges.emplace_back();
+
+			words.number(range.first);
+			words.number(range.count);
+			range.in = words.word();
+			words.require(range.in == "a" || range.in == "b" || range.in == "both");
+		}
+		CORBEL_EXPECT(words.end());
+	}
+	if (!ended)
+		return failure(EPROTO, "The kernel broke off what differs between two volumes: "
+				       "dm-corbel.ko is of another version.");
+	return difference;
+}
+
+Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text)
+{
+	std::vector<std::uint64_t> numbers;
+	std::string flat = text;
+
+	std::ranges::replace(flat, '\n', ' ');
+	Words words(flat, "numbers of volumes");
+	while (words.more())
+		words.number(numbers.emplace_back());
+	CORBEL_EXPECT(words.end());
+	return numbers;
+}
+
+} /* namespace corbel::volumes */

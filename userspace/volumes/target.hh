@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* target.hh - what a pool's target in the kernel says, read: its status and its answers. */
+#pragma once
+
+#include <libcorbel/error.hh>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace corbel::volumes {
+
+struct DeviceStatus {
+	std::uint32_t number;
+	std::string device; /* "8:16" */
+	std::string tier;
+	std::uint64_t used, blocks, limit; /* of the pool's block size */
+};
+
+struct PoolStatus {
+	std::uint64_t generation;
+	std::uint64_t meta_used, meta_total; /* blocks of 4 KiB */
+	std::uint64_t used, total; /* blocks of the pool */
+	std::uint64_t block_sectors;
+	std::uint64_t volumes;
+	std::string mode, policy;
+	std::vector<DeviceStatus> devices;
+
+	[[nodiscard]] std::uint64_t block_bytes() const { return block_sectors * 512; }
+	[[nodiscard]] const DeviceStatus *device(std::uint32_t number) const;
+};
+
+struct VolumeStatus {
+	std::uint64_t id, blocks, mapped;
+	std::uint64_t origin; /* 0: none */
+	std::uint64_t created; /* generation */
+	std::string mode; /* rw, ro, deleting */
+};
+
+struct MoverStatus {
+	std::string state; /* idle, running, done, failed, cancelled */
+	int error; /* errno of one that failed, above 0 */
+	std::uint32_t device;
+	std::uint64_t first, next, last; /* blocks of the device */
+	std::uint64_t moved, middle_entries, reverse_entries, meta_bytes, skipped;
+};
+
+struct Range {
+	std::uint64_t first, count;
+	std::string in; /* a, b, both */
+};
+struct Difference {
+	std::vector<Range> ranges;
+	std::optional<std::uint64_t> next; /* there is more, from here on */
+};
+
+/* EPROTO: the module is of another version. */
+[[nodiscard]] Result<PoolStatus> parse_pool_status(const std::string &text);
+[[nodiscard]] Result<std::vector<VolumeStatus>> parse_volumes(const std::string &text);
+[[nodiscard]] Result<MoverStatus> parse_mover(const std::string &text);
+[[nodiscard]] Result<Difference> parse_difference(const std::string &text);
+[[nodiscard]] Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text);
+
+} /* namespace corbel::volumes */
