@@ -13,16 +13,67 @@ namespace corbel::cli {
 std::span<const Verb *const> all_verbs()
 {
 	static constexpr std::array table{
-		&doctor_verb,	   &vm_list_verb,      &vm_attach_verb,	  &vm_detach_verb,
-		&vm_define_verb,   &vm_undefine_verb,  &vm_start_verb,	  &vm_stop_verb,
-		&vm_console_verb,  &vm_inventory_verb, &irq_show_verb,	  &irq_top_verb,
-		&irq_record_verb,  &irq_policy_verb,   &irq_boost_verb,	  &irq_ledger_verb,
-		&irq_device_verb,  &irq_balance_verb,  &job_list_verb,	  &job_show_verb,
-		&job_watch_verb,   &job_cancel_verb,   &job_resume_verb,  &state_backup_verb,
-		&host_init_verb,   &host_invite_verb,  &host_join_verb,	  &host_list_verb,
-		&host_remove_verb, &host_rotate_verb,  &host_probe_verb,  &migrate_verb,
-		&pool_check_verb,  &pool_dump_verb,    &pool_repair_verb, &status_verb,
-		&schema_verb,	   &manual_verb,       &completion_verb,  &version_verb,
+		&doctor_verb,
+		&vm_list_verb,
+		&vm_attach_verb,
+		&vm_detach_verb,
+		&vm_define_verb,
+		&vm_undefine_verb,
+		&vm_start_verb,
+		&vm_stop_verb,
+		&vm_console_verb,
+		&vm_inventory_verb,
+		&irq_show_verb,
+		&irq_top_verb,
+		&irq_record_verb,
+		&irq_policy_verb,
+		&irq_boost_verb,
+		&irq_ledger_verb,
+		&irq_device_verb,
+		&irq_balance_verb,
+		&job_list_verb,
+		&job_show_verb,
+		&job_watch_verb,
+		&job_cancel_verb,
+		&job_resume_verb,
+		&state_backup_verb,
+		&host_init_verb,
+		&host_invite_verb,
+		&host_join_verb,
+		&host_list_verb,
+		&host_remove_verb,
+		&host_rotate_verb,
+		&host_probe_verb,
+		&migrate_verb,
+		&pool_create_verb,
+		&pool_list_verb,
+		&pool_show_verb,
+		&pool_start_verb,
+		&pool_stop_verb,
+		&pool_add_device_verb,
+		&pool_remove_device_verb,
+		&pool_evacuate_verb,
+		&pool_shrink_verb,
+		&pool_check_verb,
+		&pool_dump_verb,
+		&pool_repair_verb,
+		&volume_create_verb,
+		&volume_list_verb,
+		&snapshot_list_verb,
+		&volume_delete_verb,
+		&volume_resize_verb,
+		&volume_activate_verb,
+		&volume_deactivate_verb,
+		&volume_clone_verb,
+		&volume_diff_verb,
+		&snapshot_create_verb,
+		&snapshot_delete_verb,
+		&snapshot_rollback_verb,
+		&status_verb,
+		&schema_verb,
+		&manual_verb,
+		&completion_verb,
+		&version_verb,
 	};
 
 	return table;
@@ -82,7 +133,11 @@ std::string_view group_summary(std::string_view group)
 	if (group == "host")
 		return "Say who this host is, and pair it with others";
 	if (group == "pool")
-		return "Pools of blocks for virtual disks: what their metadata says, and whether it fits";
+		return "Devices that volumes share, what lies where, and whether it fits together";
+	if (group == "volume")
+		return "Virtual disks in a pool, that take room as they are written to";
+	if (group == "snapshot")
+		return "What volumes held at an instant, kept, and gone back to";
 	if (group == "state")
 		return "What the daemon of this host remembers";
 	return {};

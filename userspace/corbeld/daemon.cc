@@ -7,12 +7,14 @@
 #include "job_view.hh"
 #include "log.hh"
 #include "migrate_handlers.hh"
+#include "pool_handlers.hh"
 #include "probe_job.hh"
 #include "vm_handlers.hh"
 
 #include "../corbel/quantity.hh"
 #include "../qemu/runner.hh"
 #include "../state/sqlite_store.hh"
+#include "../volumes/evacuation.hh"
 
 #include <corbel/version.h>
 
@@ -115,12 +117,20 @@ Result<void> Daemon::start()
 					       settings_.migration);
 	departures_ = std::make_unique<Departures>(*store_, *hosts_, runner, settings_.migration);
 	hosts_->set_migrations(std::make_shared<Migrations>(*arrivals_, *departures_));
+	/* Disks first: jobs and VMs may be about them. */
+	mapper_ = volumes::make_mapper();
+	pools_ = std::make_unique<volumes::Pools>(*store_, *mapper_);
+	pools_->start_all([this](const std::string &sentence) {
+		warnings_->add(jobs::Severity::warning, sentence);
+	});
+	std::vector<jobs::JobKind> kinds{backup_job(state_file()), probe_job(*hosts_),
+					 rotate_job(*hosts_),	   qemu::start_job(*store_, runner),
+					 qemu::stop_job(runner),   departures_->job()};
+	for (auto &kind : volumes::evacuation_jobs(*pools_))
+		kinds.push_back(std::move(kind));
 	/* A migration may wait for long, and others must not wait for it. */
-	engine_ = CORBEL_EXPECT(jobs::Engine::start(
-		*store_,
-		{backup_job(state_file()), probe_job(*hosts_), rotate_job(*hosts_),
-		 qemu::start_job(*store_, runner), qemu::stop_job(runner), departures_->job()},
-		{.threads = 16, .holder = "corbeld"}));
+	engine_ = CORBEL_EXPECT(jobs::Engine::start(*store_, std::move(kinds),
+						    {.threads = 16, .holder = "corbeld"}));
 	guests_ = std::make_unique<qemu::HostGuests>([this] { return own_guests(settings_.vms); });
 	inventory_ = std::make_unique<qemu::Inventory>(*guests_);
 	serve_metrics();
@@ -128,6 +138,7 @@ Result<void> Daemon::start()
 	add_job_handlers(dispatcher_, *engine_);
 	add_host_handlers(dispatcher_, *hosts_, *engine_);
 	add_vm_handlers(dispatcher_, {*store_, *engine_, *inventory_, *arrivals_, settings_.vms});
+	add_pool_handlers(dispatcher_, *pools_, *engine_);
 	add_migrate_handlers(dispatcher_, *hosts_, *departures_, *engine_);
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
 	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {

@@ -17,6 +17,7 @@
 #include "../metrics/service.hh"
 #include "../qemu/inventory.hh"
 #include "../state/store.hh"
+#include "../volumes/pools.hh"
 
 #include <libcorbel/scoped_fd.hh>
 
@@ -68,6 +69,8 @@ private:
 	std::unique_ptr<Hosts> hosts_;
 	std::unique_ptr<Arrivals> arrivals_;
 	std::unique_ptr<Departures> departures_;
+	std::unique_ptr<volumes::Mapper> mapper_;
+	std::unique_ptr<volumes::Pools> pools_;
 	std::unique_ptr<jobs::Engine> engine_;
 	std::unique_ptr<qemu::GuestSource> guests_;
 	std::unique_ptr<qemu::Inventory> inventory_;

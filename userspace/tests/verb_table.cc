@@ -126,7 +126,8 @@ INSTANTIATE_TEST_SUITE_P(verbs, EveryVerb,
 			 [](const auto &info) {
 				 auto name = info.param->words();
 
-				 std::ranges::replace(name, ' ', '_');
+				 std::ranges::replace_if(
+					 name, [](char c) { return c == ' ' || c == '-'; }, '_');
 				 return name;
 			 });
 

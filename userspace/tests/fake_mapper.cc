@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fake_mapper.hh"
+
+#include "../volumes/data_device.hh"
+
+#include <algorithm>
+#include <cerrno>
+#include <sstream>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace corbel::test {
+
+namespace {
+
+using volumes::Mapped;
+using volumes::Table;
+
+constexpr std::size_t volumes_a_page = 2, ranges_a_page = 2;
+
+std::vector<std::string> words_of(const std::string &text)
+{
+	std::istringstream in(text);
+	std::vector<std::string> words;
+
+	for (std::string word; in >> word;)
+		words.push_back(word);
+	return words;
+}
+
+std::unexpected<Error> refuse(int number)
+{
+	return failure(number, fmt::format("fake: {}", describe_errno(number)));
+}
+
+template <typename T>
+Result<T> told(block::Result<T> &&result)
+{
+	if (!result.ok())
+		return refuse(-result.to_errno());
+	if constexpr (std::is_void_v<T>)
+		return {};
+	else
+		return std::move(result).value();
+}
+
+/* As after a flush, with nobody left who looked something up. */
+Result<void> commit(block::Pool &pool)
+{
+	CORBEL_EXPECT(told(pool.commit()));
+	if (pool.begin_drain())
+		pool.end_drain();
+	return {};
+}
+
+} /* namespace */
+
+FakeMapper::Device *FakeMapper::find(const std::string &name)
+{
+	const auto found = devices_.find(name);
+
+	return found == devices_.end() ? nullptr : &found->second;
+}
+
+Result<std::vector<Mapped>> FakeMapper::list()
+{
+	const std::lock_guard guard(lock_);
+	std::vector<Mapped> all;
+
+	for (const auto &[name, device] : devices_)
+		all.push_back(device.mapped);
+	return all;
+}
+
+/* Those of the table, which must be all that the metadata knows; others are added. */
+Result<void> FakeMapper::take_data(Device &device, const Table &table)
+{
+	const auto words = words_of(table.parameters);
+	std::set<std::string> there;
+
+	if (words.size() < 2 || words.size() != 2 + std::stoull(words[1]))
+		return refuse(EINVAL);
+	for (std::size_t i = 2; i < words.size(); i++) {
+		const auto label = CORBEL_EXPECT(volumes::read_label(words[i]));
+		const auto &super = device.pool->super();
+
+		if (label.pool != pool::uuid_text(super.uuid))
+			return refuse(EINVAL);
+		there.insert(label.device);
+		if (device.data.contains(label.device))
+			continue;
+		auto data = CORBEL_EXPECT(
+			pool::MetaDevice::open(words[i], pool::MetaDevice::Use::write));
+		const bool known =
+			std::ranges::any_of(super.devices, [&](const block::DeviceV1 &each) {
+				return each.blocks && pool::uuid_text(each.uuid) == label.device;
+			});
+		if (!known)
+			(void)CORBEL_EXPECT(told(device.pool->add_device(
+				CORBEL_EXPECT(volumes::uuid_of(label.device)),
+				{label.tier.data(), label.tier.size()},
+				volumes::data_blocks(data->blocks() * block::meta_bytes,
+						     super.data_block_bytes))));
+		device.data.emplace(label.device, std::move(data));
+	}
+	for (const auto &each : device.pool->super().devices)
+		if (each.blocks && !there.contains(pool::uuid_text(each.uuid)))
+			return refuse(ENOENT);
+	std::erase_if(device.data, [&](const auto &each) { return !there.contains(each.first); });
+	return commit(*device.pool);
+}
+
+Result<void> FakeMapper::create(const std::string &name, const std::string &uuid,
+				const Table &table)
+{
+	const std::lock_guard guard(lock_);
+	const auto words = words_of(table.parameters);
+	Device device;
+
+	if (find(name))
+		return refuse(EEXIST);
+	device.mapped = {name, uuid, fmt::format("254:{}", next_++), 0};
+	device.table = table;
+	if (table.target == "corbel-pool") {
+		device.meta = CORBEL_EXPECT(
+			pool::MetaDevice::open(words.at(0), pool::MetaDevice::Use::write));
+		device.pool = std::make_unique<block::Pool>(*device.meta);
+		CORBEL_EXPECT(told(
+			device.pool->open(device.meta->blocks(), 64, block::Access::read_write)));
+		CORBEL_EXPECT(take_data(device, table));
+	} else {
+		const auto pool = std::ranges::find_if(devices_, [&](const auto &each) {
+			return each.second.mapped.number == words.at(0);
+		});
+		if (pool == devices_.end())
+			return refuse(ENXIO);
+		device.of = pool->first;
+		device.volume = std::stoull(words.at(1));
+		const auto volume =
+			CORBEL_EXPECT(told(pool->second.pool->find_volume({device.volume})));
+		const auto block_sectors = pool->second.pool->super().data_block_bytes / 512;
+		if (table.sectors > volume.blocks * block_sectors)
+			return refuse(EINVAL);
+		if (volume.flags & block::volume_read_only && !table.read_only)
+			return refuse(EROFS);
+		pool->second.mapped.open++;
+	}
+	devices_.emplace(name, std::move(device));
+	return {};
+}
+
+Result<void> FakeMapper::reload(const std::string &name, const Table &table)
+{
+	const std::lock_guard guard(lock_);
+	Device *device = find(name);
+
+	if (!device)
+		return refuse(ENXIO);
+	if (device->pool)
+		CORBEL_EXPECT(take_data(*device, table));
+	device->table = table;
+	return {};
+}
+
+Result<void> FakeMapper::remove(const std::string &name)
+{
+	const std::lock_guard guard(lock_);
+	Device *device = find(name);
+
+	if (!device)
+		return refuse(ENXIO);
+	if (device->mapped.open)
+		return refuse(EBUSY);
+	if (!device->of.empty())
+		find(device->of)->mapped.open--;
+	devices_.erase(name);
+	return {};
+}
+
+void FakeMapper::open(const std::string &name, int by)
+{
+	const std::lock_guard guard(lock_);
+
+	devices_.at(name).mapped.open += static_cast<std::uint32_t>(by);
+}
+
+void FakeMapper::write(const std::string &pool, std::uint64_t id, std::uint64_t first,
+		       std::uint64_t count)
+{
+	const std::lock_guard guard(lock_);
+	auto &device = devices_.at("corbel-" + pool);
+
+	for (auto lba = first; lba < first + count; lba++)
+		if (!device.pool->prepare_write({id}, {lba}, {}).ok())
+			throw std::runtime_error("no room to write");
+	if (!commit(*device.pool))
+		throw std::runtime_error("no commit");
+}
+
+const block::SuperblockV1 &FakeMapper::super(const std::string &pool)
+{
+	return devices_.at("corbel-" + pool).pool->super();
+}
+
+Table FakeMapper::table(const std::string &name)
+{
+	const std::lock_guard guard(lock_);
+
+	return devices_.at(name).table;
+}
+
+/* ---- messages ------------------------------------------------------------------------- */
+
+void FakeMapper::move_on(Device &device)
+{
+	auto &mover = device.mover;
+	auto &pool = *device.pool;
+	const auto end = std::min(mover.next + pace, mover.last + 1);
+	std::vector<block::Mba> found;
+
+	if (mover.state != "running")
+		return;
+	if (mover.next < end)
+		(void)pool.walk_device(mover.device, mover.next, end - 1,
+				       [&](block::Pba, block::Mba mba) -> block::Result<bool> {
+					       found.push_back(mba);
+					       return true;
+				       });
+	for (const auto mba : found) {
+		block::Move move;
+		const auto to = static_cast<std::uint16_t>(mover.device ? 0 : 1);
+
+		if (busy) {
+			busy--;
+			mover.skipped++;
+			continue;
+		}
+		auto done = pool.begin_move(move, mba, {.device = to});
+		if (done.ok())
+			done = pool.finish_move(move);
+		if (!done.ok()) {
+			mover.state = "failed";
+			mover.error = -done.to_errno();
+			return;
+		}
+		mover.moved++;
+	}
+	mover.next = end;
+	if (mover.next > mover.last)
+		mover.state = "done";
+}
+
+Result<std::string> FakeMapper::make_volumes(Device &device, const std::vector<std::uint64_t> &of,
+					     bool read_only)
+{
+	std::string ids;
+
+	for (const auto id : of)
+		ids += fmt::format(
+			"{}{}", ids.empty() ? "" : " ",
+			CORBEL_EXPECT(told(device.pool->snapshot({id}, read_only))).value);
+	CORBEL_EXPECT(commit(*device.pool));
+	return ids;
+}
+
+Result<std::string> FakeMapper::tell(Device &device, const std::string &text)
+{
+	auto words = words_of(text);
+	auto &pool = *device.pool;
+	const auto verb = words.at(0);
+	std::vector<std::uint64_t> n;
+	std::string answer;
+
+	for (std::size_t i = 1; i < words.size(); i++)
+		n.push_back(words[i] == "any" ? 0 : std::stoull(words[i]));
+	if (verb == "create") {
+		answer = fmt::format("{}", CORBEL_EXPECT(told(pool.create_volume(n.at(0)))).value);
+	} else if (verb == "snapshot" || verb == "clone") {
+		return make_volumes(device, n, verb == "snapshot");
+	} else if (verb == "rollback") {
+		CORBEL_EXPECT(told(pool.roll_back({n.at(0)}, {n.at(1)})));
+	} else if (verb == "delete") {
+		for (const auto &[name, each] : devices_)
+			if (each.of == device.mapped.name && each.volume == n.at(0))
+				return refuse(EBUSY);
+		CORBEL_EXPECT(told(pool.delete_volume({n.at(0)})));
+		while (!CORBEL_EXPECT(told(pool.delete_some({n.at(0)}))))
+			CORBEL_EXPECT(commit(pool));
+	} else if (verb == "resize") {
+		CORBEL_EXPECT(told(pool.resize_volume({n.at(0)}, n.at(1))));
+	} else if (verb == "limit") {
+		CORBEL_EXPECT(
+			told(pool.limit_device(static_cast<std::uint16_t>(n.at(0)), n.at(1))));
+	} else if (verb == "resize_device") {
+		CORBEL_EXPECT(
+			told(pool.resize_device(static_cast<std::uint16_t>(n.at(0)), n.at(1))));
+	} else if (verb == "volumes") {
+		block::VolumeId id{n.empty() ? 0 : n[0]};
+		for (std::size_t i = 0; i < volumes_a_page; i++) {
+			const auto next = pool.next_volume(id);
+			if (!next.ok())
+				break;
+			id = next.value();
+			const auto volume = CORBEL_EXPECT(told(pool.find_volume(id)));
+			answer += fmt::format("{} {} {} {} {} {}\n", id.value, volume.blocks,
+					      volume.mapped, volume.origin, volume.created,
+					      volume.flags & block::volume_deleting    ? "deleting"
+					      : volume.flags & block::volume_read_only ? "ro"
+										       : "rw");
+		}
+		return answer;
+	} else if (verb == "diff") {
+		std::size_t ranges = 0;
+		std::optional<std::uint64_t> more;
+		CORBEL_EXPECT(told(
+			pool.diff({n.at(0)}, {n.at(1)}, {n.size() > 2 ? n[2] : 0},
+				  [&](block::Lba lba, bool in_a, bool in_b) -> block::Result<bool> {
+					  if (ranges++ == ranges_a_page) {
+						  more = lba.value;
+						  return false;
+					  }
+					  answer += fmt::format("{} 1 {}\n", lba.value,
+								in_a && in_b ? "both"
+								: in_a	     ? "a"
+									     : "b");
+					  return true;
+				  })));
+		return answer + (more ? fmt::format("more {}\n", *more) : "end\n");
+	} else if (verb == "move") {
+		if (device.mover.state == "running")
+			return refuse(EBUSY);
+		device.mover = {"running", 0,	    static_cast<std::uint16_t>(n.at(0)),
+				n.at(1),   n.at(1), n.at(2),
+				0,	   0};
+		return answer;
+	} else if (verb == "mover") {
+		move_on(device);
+		CORBEL_EXPECT(commit(pool));
+		const auto &m = device.mover;
+		return fmt::format("{}{} {} {} {} {} {} {} {} {} {}", m.state,
+				   m.error ? fmt::format(" {}", -m.error) : "", m.device, m.first,
+				   m.next, m.last, m.moved, m.moved, 2 * m.moved, 4096 * m.moved,
+				   m.skipped);
+	} else if (verb == "cancel") {
+		if (device.mover.state == "running")
+			device.mover.state = "cancelled";
+	} else if (verb != "commit") {
+		return refuse(EINVAL);
+	}
+	CORBEL_EXPECT(commit(pool));
+	return answer;
+}
+
+Result<std::string> FakeMapper::message(const std::string &name, const std::string &text)
+{
+	const std::lock_guard guard(lock_);
+	Device *device = find(name);
+
+	messages.push_back(text);
+	if (!device || !device->pool)
+		return refuse(ENXIO);
+	if (!fails.empty() && text.starts_with(fails)) {
+		fails.clear();
+		return refuse(fails_with);
+	}
+	return tell(*device, text);
+}
+
+Result<std::string> FakeMapper::status(const std::string &name)
+{
+	const std::lock_guard guard(lock_);
+	Device *device = find(name);
+	std::string devices;
+	std::uint64_t used = 0, total = 0;
+	unsigned count = 0;
+
+	if (!device || !device->pool)
+		return refuse(ENXIO);
+	const auto &super = device->pool->super();
+	for (std::uint32_t i = 0; i < block::max_devices; i++) {
+		const auto &each = super.devices[i];
+		if (!each.blocks)
+			continue;
+		const auto &data = device->data.at(pool::uuid_text(each.uuid));
+		devices +=
+			fmt::format(" {} {} {} {}/{}/{}", i, data->path(),
+				    std::string(each.tier, ::strnlen(each.tier, sizeof(each.tier))),
+				    each.used, each.blocks, each.limit);
+		used += each.used;
+		total += each.blocks;
+		count++;
+	}
+	return fmt::format("{} {}/{} {}/{} {} {} rw queue {}{}", super.header.generation,
+			   device->meta->blocks() - device->pool->free_meta(),
+			   device->meta->blocks(), used, total, super.data_block_bytes / 512,
+			   super.volumes, count, devices);
+}
+
+} /* namespace corbel::test */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fake_mapper.hh - a device-mapper whose pools are the logic of the module in this process, on
+ * files: what is told and answered is as documented, data is never moved.
+ */
+#pragma once
+
+#include "../volumes/mapper.hh"
+
+#include "../../kmod/block/pool.hh"
+#include "../pool/meta_device.hh"
+
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace corbel::test {
+
+class FakeMapper final : public volumes::Mapper {
+public:
+	Result<std::vector<volumes::Mapped>> list() override;
+	Result<void> create(const std::string &name, const std::string &uuid,
+			    const volumes::Table &table) override;
+	Result<void> reload(const std::string &name, const volumes::Table &table) override;
+	Result<void> remove(const std::string &name) override;
+	Result<std::string> message(const std::string &name, const std::string &text) override;
+	Result<std::string> status(const std::string &name) override;
+
+	/* Somebody opens it, or lets it go. */
+	void open(const std::string &name, int by);
+	/* Blocks @first to @first + @count - 1 of a volume are written to. */
+	void write(const std::string &pool, std::uint64_t id, std::uint64_t first,
+		   std::uint64_t count);
+	[[nodiscard]] const block::SuperblockV1 &super(const std::string &pool);
+	[[nodiscard]] volumes::Table table(const std::string &name);
+
+	/* Of a mover: blocks for each look at it; how many are busy in the first pass. */
+	std::uint64_t pace = 1000;
+	std::uint64_t busy = 0;
+	/* Fails once: the message that begins so, with this errno. */
+	std::string fails;
+	int fails_with = 0;
+	std::vector<std::string> messages;
+
+private:
+	struct Mover {
+		std::string state = "idle";
+		int error = 0;
+		std::uint16_t device = 0;
+		std::uint64_t first = 0, next = 0, last = 0, moved = 0, skipped = 0;
+	};
+	struct Device {
+		volumes::Mapped mapped;
+		volumes::Table table;
+		/* Of a pool. */
+		std::unique_ptr<pool::MetaDevice> meta;
+		std::unique_ptr<block::Pool> pool;
+		std::map<std::string, std::unique_ptr<pool::MetaDevice>> data; /* by UUID */
+		Mover mover;
+		/* Of a volume. */
+		std::string of;
+		std::uint64_t volume = 0;
+	};
+
+	[[nodiscard]] Device *find(const std::string &name);
+	[[nodiscard]] Result<void> take_data(Device &device, const volumes::Table &table);
+	[[nodiscard]] Result<std::string> tell(Device &device, const std::string &text);
+	[[nodiscard]] Result<std::string>
+	make_volumes(Device &device, const std::vector<std::uint64_t> &of, bool read_only);
+	void move_on(Device &device);
+
+	std::mutex lock_;
+	std::map<std::string, Device> devices_;
+	unsigned next_ = 0;
+};
+
+} /* namespace corbel::test */
