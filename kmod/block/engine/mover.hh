@@ -12,8 +12,8 @@
  */
 #pragma once
 
-#include "../rt/atomic.hh"
-#include "move.hh"
+#include "../../rt/atomic.hh"
+#include "../move.hh"
 #include "request_list.hh"
 
 namespace corbel::block {

@@ -2,7 +2,7 @@
 /* request_list.hh - requests in the order in which they came. */
 #pragma once
 
-#include "target.h"
+#include "../target.h"
 
 namespace corbel::block {
 

@@ -24,13 +24,13 @@
  */
 #pragma once
 
-#include "../rt/lock.hh"
-#include "map_cache.hh"
+#include "../../rt/lock.hh"
+#include "../map_cache.hh"
 #include "mover.hh"
-#include "pool.hh"
+#include "../pool.hh"
 #include "reply.hh"
 #include "request_list.hh"
-#include "target.h"
+#include "../target.h"
 
 namespace corbel::block {
 class Engine;

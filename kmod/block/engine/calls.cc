@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* calls.cc - what C calls of the engine; see target.h. */
 #include "engine.hh"
-#include "label.hh"
+#include "../label.hh"
 
 namespace corbel::block {
 
