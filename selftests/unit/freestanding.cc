@@ -4,7 +4,7 @@
  * kernel objects are. It never runs: ./run looks at what it refers to.
  */
 #include "block/check.hh"
-#include "block/qos/interval_map.hh"
+#include "block/qos/range_set.hh"
 #include "core/ring_logic.hh"
 #include "irq/submission.hh"
 #include "postcopy/dirty_pages.hh"
