@@ -5,6 +5,7 @@
  */
 #include "block/check.hh"
 #include "block/qos/range_set.hh"
+#include "block/qos/scheduler.hh"
 #include "core/ring_logic.hh"
 #include "irq/submission.hh"
 #include "postcopy/dirty_pages.hh"
