@@ -219,6 +219,34 @@ TEST(QosMap, overlap_names_both)
 	EXPECT_EQ(map.current().ranges(), 3U);
 }
 
+TEST(QosMap, io_is_split_where_ranges_end)
+{
+	IntervalMap map;
+	const ObjectId objects[] = {{1}, {2}};
+	const Range ranges[] = {{{10}, 10, {1}, 0}, {{20}, 5, {2}, 0}};
+	Refusal refusal{};
+
+	ASSERT_TRUE(map.init().ok());
+	ASSERT_TRUE(map.replace({objects, 2, ranges, 2}, refusal).ok());
+	const auto expect = [&](std::uint64_t first, std::uint64_t sectors, std::uint32_t object,
+				std::uint64_t here) {
+		const auto piece = first_piece(map.current(), {first}, sectors);
+		EXPECT_EQ(piece.object.value, object) << first;
+		EXPECT_EQ(piece.sectors, here) << first;
+	};
+	expect(0, 10, 0, 10);
+	expect(0, 11, 0, 10);
+	expect(10, 10, 1, 10);
+	expect(10, 100, 1, 10);
+	expect(19, 2, 1, 1);
+	expect(20, 2, 2, 2);
+	expect(24, ~0ULL, 2, 1);
+	expect(25, ~0ULL, 0, ~0ULL);
+	expect(15, 0, 0, 0);
+	expect(~0ULL, ~0ULL, 0, ~0ULL);
+	expect(sector_end, 1, 0, 1);
+}
+
 TEST(QosMap, hostile_numbers)
 {
 	IntervalMap map;

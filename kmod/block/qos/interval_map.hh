@@ -115,6 +115,25 @@ private:
 	rt::Pages memory_;
 };
 
+/* As much of an I/O as belongs to one object. */
+struct Piece {
+	ObjectId object;
+	u64 sectors; /* less than asked for: to be split there */
+};
+
+/* Any numbers; of no sectors, as of a flush, it is rest. */
+[[nodiscard]] inline Piece first_piece(const Snapshot &snapshot, Sector first, u64 sectors)
+{
+	if (!sectors)
+		return {rest, 0};
+	const Segment segment = snapshot.look_up(first);
+	/* Beyond the last sector there is, it is the device that has to refuse. */
+	if (first.value >= sector_end || segment.end.value == sector_end)
+		return {segment.object, sectors};
+	const u64 there = segment.end.value - first.value;
+	return {segment.object, sectors < there ? sectors : there};
+}
+
 /* To be dropped when nobody can read it any more. */
 using Retired = rt::Box<Snapshot>;
 
