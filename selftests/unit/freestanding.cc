@@ -4,6 +4,7 @@
  * kernel objects are. It never runs: ./run looks at what it refers to.
  */
 #include "block/check.hh"
+#include "block/qos/counters.hh"
 #include "block/qos/range_set.hh"
 #include "block/qos/scheduler.hh"
 #include "core/ring_logic.hh"
