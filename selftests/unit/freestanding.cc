@@ -5,6 +5,7 @@
  */
 #include "block/check.hh"
 #include "block/qos/counters.hh"
+#include "block/qos/heat_map.hh"
 #include "block/qos/range_set.hh"
 #include "block/qos/scheduler.hh"
 #include "core/ring_logic.hh"
