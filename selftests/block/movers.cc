@@ -205,7 +205,7 @@ receipt moved_with(unsigned snapshots)
 void one_entry()
 {
 	prepare();
-	const unsigned counts[] = {1, 32, 1024};
+	const unsigned counts[] = {1, 32, static_cast<unsigned>(amount(128, 1024))};
 	uint64_t least = ~uint64_t{0}, most = 0;
 
 	for (const unsigned snapshots : counts) {

@@ -31,7 +31,8 @@ namespace {
 
 struct options {
 	uint64_t seed = std::time(nullptr);
-	double seconds = 60 * scale();
+	/* At --scale 60: an hour. */
+	double seconds = scale() > 1 ? 60 * scale() : 25;
 	unsigned threads = 3;
 } chosen;
 
