@@ -94,6 +94,27 @@ TEST(QosShares, floors_beyond_the_device)
 	EXPECT_GT(got, 2U * (10'000 - 4'500) * 4 / 10) << "by weight, or what floors leave";
 }
 
+/* Objects that come to a budget which is behind its floor do not make it forget that. */
+TEST(QosShares, newcomers_leave_floors_as_they_are)
+{
+	QosBench bench(slow);
+
+	for (unsigned i = 0; i < 2; i++)
+		bench.add(weighted(100, 10'000));
+	auto &budget = *bench.clients[0]->budget;
+	std::deque<Object> others(2000);
+	for (unsigned i = 0; i < others.size(); i++) {
+		others[i].id = {1000 + i};
+		bench.at(ns_per_s + i * ms,
+			 [&, i] { bench.scheduler.attach(others[i], budget, bench.now); });
+	}
+	bench.run_until(3 * ns_per_s);
+	const auto got = bench.clients[0]->sum(bench.clients[0]->completed, ns_per_s, 3 * ns_per_s);
+	EXPECT_NEAR(static_cast<double>(got), 10'000, 100);
+	for (Object &other : others)
+		(void)bench.scheduler.detach(other, bench.now);
+}
+
 std::string run_weights()
 {
 	const std::uint32_t weights[] = {1, 10, 33, 100, 300, 556};

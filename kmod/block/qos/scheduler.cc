@@ -145,9 +145,9 @@ void Scheduler::attach(Object &object, Budget &budget, Time now)
 	}
 	object.budget = &budget;
 	budget.objects.push_back(object);
-	leave(budget);
 	if (!budget.is_ready())
 		wake(budget, now);
+	leave(budget);
 	for (unsigned direction = 0; direction < 2; direction++) {
 		Queue &queue = object.queues[direction];
 

@@ -92,7 +92,7 @@ struct QueueOrder {
 
 struct Budget;
 
-/* Of a workload. Nobody but the scheduler changes what is in it. */
+/* Of a workload. But for its number, nobody but the scheduler changes what is in it. */
 struct Object {
 	ObjectId id;
 	Budget *budget = nullptr;
@@ -162,7 +162,7 @@ public:
 	[[nodiscard]] IoChain detach(Object &object, Time now);
 
 	/*
-	 * @object, which has a budget or is rest, has @io to do. True: it goes now, and must be
+	 * @object has @io to do; without a budget it never waits. True: it goes now, and must be
 	 * completed; false: it waits, will be in what run() returns, and the timer may have to
 	 * be set anew.
 	 */
