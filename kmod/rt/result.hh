@@ -102,7 +102,7 @@ public:
 	constexpr Result(Result &&)
 		requires std::is_trivially_copyable_v<T>
 	= default;
-	Result(Result &&other) : nothing_(), error_(other.error_)
+	Result(Result &&other) noexcept : nothing_(), error_(other.error_)
 	{
 		if (other.ok())
 			::new (static_cast<void *>(&value_)) T(std::move(other.value_));

@@ -58,7 +58,7 @@ private:
 
 	void say(const Json &piece) { ended_ = ended_ || !take_(piece); }
 	/* Damage is told, and no error. */
-	Result<void> went(block::Result<void> &&result, const std::string &where);
+	Result<void> went(block::Result<void> result, const std::string &where);
 	/* Whether @next goes on with @run; if not, @end is told of the run. */
 	template <typename End>
 	void add(Run &run, const Run &next, End &&end)
@@ -88,10 +88,10 @@ private:
 	bool ended_ = false, whole_ = true;
 };
 
-Result<void> Dumper::went(block::Result<void> &&result, const std::string &where)
+Result<void> Dumper::went(block::Result<void> result, const std::string &where)
 {
 	if (result.ok() || result.error() != block::Error::bad_message)
-		return told(std::move(result), path_);
+		return told(result, path_);
 	whole_ = false;
 	say({{"type", "damage"},
 	     {"where", where},
@@ -191,7 +191,7 @@ Result<void> Dumper::volume(std::uint64_t id, const VolumeV1 &volume)
 			  });
 	if (run.count)
 		end(run);
-	return went(std::move(walked), fmt::format("map of volume {}", id));
+	return went(walked, fmt::format("map of volume {}", id));
 }
 
 Result<void> Dumper::volumes()
@@ -209,7 +209,7 @@ Result<void> Dumper::volumes()
 			  });
 
 	CORBEL_EXPECT(std::move(failed));
-	return went(std::move(walked), "volume table");
+	return went(walked, "volume table");
 }
 
 Result<void> Dumper::middle()
@@ -241,7 +241,7 @@ Result<void> Dumper::middle()
 
 	if (run.count)
 		end(run);
-	return went(std::move(walked), "middle map");
+	return went(walked, "middle map");
 }
 
 Result<void> Dumper::reverse()
@@ -267,7 +267,7 @@ Result<void> Dumper::reverse()
 
 	if (run.count)
 		end(run);
-	return went(std::move(walked), "reverse map");
+	return went(walked, "reverse map");
 }
 
 } /* namespace */

@@ -57,7 +57,7 @@ private:
 
 /* The value of @result, whose error is one of @path's. */
 template <typename T>
-[[nodiscard]] Result<T> told(block::Result<T> &&result, const std::string &path)
+[[nodiscard]] Result<T> told(block::Result<T> result, const std::string &path)
 {
 	if (!result.ok())
 		return std::unexpected(explain(result.error(), path));

@@ -22,7 +22,6 @@ namespace corbel::volumes {
 namespace {
 
 using block::DataLabelV1;
-using block::meta_bytes;
 using pool::MetaDevice;
 using pool::told;
 
@@ -228,7 +227,7 @@ Result<std::string> find_device(const std::string &path, const std::string &pool
 	if (is_it(path))
 		return path;
 	for (const auto &entry : std::filesystem::directory_iterator("/sys/class/block", error)) {
-		const auto candidate = "/dev/" + entry.path().filename().string();
+		auto candidate = "/dev/" + entry.path().filename().string();
 
 		if (is_it(candidate))
 			return candidate;
