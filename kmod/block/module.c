@@ -33,4 +33,7 @@ MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("KVM host extensions: a block store whose blocks can be moved");
 MODULE_VERSION(CORBEL_VERSION);
 MODULE_AUTHOR("The Corbel project");
+/* What device-mapper asks for when a table names a target that it does not know. */
+MODULE_ALIAS("dm-corbel-pool");
+MODULE_ALIAS("dm-corbel-volume");
 MODULE_IMPORT_NS(CORBEL);
