@@ -70,16 +70,4 @@ void MapCache::set(u32 owner, u64 key, u64 value)
 				 rt::Order::release);
 }
 
-void MapCache::forget_all()
-{
-	for (u32 i = 0; i < count_; i++) {
-		Set &set = sets_[i];
-
-		begin(set);
-		for (u32 way = 0; way < ways; way++)
-			rt::atomic_store(&set.chunks[way], u64{0}, rt::Order::relaxed);
-		end(set);
-	}
-}
-
 } /* namespace corbel::block */

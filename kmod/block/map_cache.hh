@@ -76,7 +76,6 @@ public:
 
 	/* If it is there. */
 	void set(u32 owner, u64 key, u64 value);
-	void forget_all();
 
 	[[nodiscard]] u64 bytes() const { return bytes_; }
 

@@ -132,19 +132,22 @@ void corbel_place_move(struct corbel_pool *pool, const struct corbel_place *from
 static void destroy(struct corbel_pool *pool)
 {
 	if (pool->engine) {
+		/* No copies are begun, those that were end, and so do drains; both call the worker. */
+		corbel_engine_quiesce(pool->engine);
+		cancel_work_sync(&pool->work);
+	}
+	/* Waits for all of its copies. */
+	if (!IS_ERR_OR_NULL(pool->copier))
+		dm_kcopyd_client_destroy(pool->copier);
+	if (pool->engine) {
+		srcu_barrier(&pool->srcu);
 		cancel_delayed_work_sync(&pool->later);
-		/* Copies end, then what they have the worker do, then what that asks for. */
-		if (pool->copier)
-			dm_kcopyd_client_flush(pool->copier);
-		srcu_barrier(&pool->srcu);
-		drain_workqueue(pool->queue);
-		srcu_barrier(&pool->srcu);
+		cancel_work_sync(&pool->work);
+		/* The worker may have set it once more. */
 		cancel_delayed_work_sync(&pool->later);
 		cancel_work_sync(&pool->work);
 		corbel_engine_free(pool->engine);
 	}
-	if (!IS_ERR_OR_NULL(pool->copier))
-		dm_kcopyd_client_destroy(pool->copier);
 	if (pool->queue)
 		destroy_workqueue(pool->queue);
 	cleanup_srcu_struct(&pool->srcu);

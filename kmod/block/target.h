@@ -62,7 +62,9 @@ struct corbel_request {
  */
 int corbel_engine_new(struct corbel_pool *pool, u64 meta_blocks, u64 cache_bytes,
 		      struct corbel_engine **engine);
-/* Commits what is not. No volume is open, the worker does not run. Task. NULL is fine. */
+/* No volume is open. From now on the worker begins no copy and no drain. Task. */
+void corbel_engine_quiesce(struct corbel_engine *engine);
+/* Commits what is not. No copy is under way, the worker does not run. Task. NULL is fine. */
 void corbel_engine_free(struct corbel_engine *engine);
 u32 corbel_engine_block_sectors(const struct corbel_engine *engine);
 /* The 16 bytes of the pool's UUID. */
@@ -110,8 +112,8 @@ int corbel_volume_open(struct corbel_engine *engine, u64 id, u64 blocks,
 		       struct corbel_volume **volume);
 /* No request of it is left. Task. NULL is fine. */
 void corbel_volume_close(struct corbel_volume *volume);
-/* Its requests that wait for space fail, so that it can be suspended. Task. */
-void corbel_volume_stop_waiting(struct corbel_volume *volume);
+/* While it is so, requests that have no space fail, so that it can be suspended. Task. */
+void corbel_volume_set_stopping(struct corbel_volume *volume, bool stopping);
 bool corbel_volume_read_only(const struct corbel_volume *volume);
 void corbel_volume_status(struct corbel_volume *volume, char *text, u32 size);
 

@@ -122,11 +122,12 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	if (likely((bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
 		   !(bio->bi_opf & REQ_PREFLUSH))) {
 		request->kind = is_write ? CORBEL_REQUEST_WRITE : CORBEL_REQUEST_READ;
-		if (unlikely(request->fua && corbel_engine_is_changed(pool->engine)))
-			goto defer;
 		request->epoch = corbel_pool_enter(pool);
 		switch (corbel_volume_find(target->volume, block, is_write, &device, &place)) {
 		case CORBEL_FOUND_PLACE:
+			/* What leads to it has to be committed; asked behind the look-up. */
+			if (unlikely(request->fua && corbel_engine_is_changed(pool->engine)))
+				break;
 			remap(pool, bio, device, place, first);
 			return DM_MAPIO_REMAPPED;
 		case CORBEL_FOUND_HOLE:
@@ -145,7 +146,6 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	} else {
 		return DM_MAPIO_KILL;
 	}
-defer:
 	request->volume = target->volume;
 	request->job = NULL;
 	request->status = 0;
@@ -227,7 +227,14 @@ static void volume_presuspend(struct dm_target *ti)
 {
 	struct volume_target *target = ti->private;
 
-	corbel_volume_stop_waiting(target->volume);
+	corbel_volume_set_stopping(target->volume, true);
+}
+
+static void volume_resume(struct dm_target *ti)
+{
+	struct volume_target *target = ti->private;
+
+	corbel_volume_set_stopping(target->volume, false);
 }
 
 static void volume_status(struct dm_target *ti, status_type_t type, unsigned int flags,
@@ -278,6 +285,7 @@ struct target_type corbel_volume_target = {
 	.map = volume_map,
 	.end_io = volume_end_io,
 	.presuspend = volume_presuspend,
+	.resume = volume_resume,
 	.status = volume_status,
 	.iterate_devices = volume_iterate_devices,
 	.io_hints = volume_io_hints,

@@ -281,11 +281,61 @@ void cut_off()
 	volume.read_all();
 }
 
+/* The pool is taken away, or its metadata fails, while copies are under way. */
+void interrupted()
+{
+	prepare();
+	scene at;
+	std::mt19937_64 random(4);
+	const uint64_t id = at.create();
+	std::vector<char> expected;
+
+	{
+		checked_volume volume(*at.pool, id, std::vector<char>(volume_bytes));
+		for (uint64_t from = 0; from < volume_bytes; from += volume.most)
+			volume.write(from, volume.most, random);
+		expected = volume.expected;
+	}
+	for (unsigned i = 0; i < 6; i++) {
+		at.pool->message(fmt::format("move {} 0 {} {}", i % 2, 1 << 20, 1 - i % 2));
+		std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+		at.pool->remove();
+		check_pool(at.devices.meta);
+		at.start();
+		checked_volume(*at.pool, id, expected).read_all();
+	}
+	at.pool->remove();
+	const dm_device meta("corbel-meta", device_sectors(at.devices.meta),
+			     "linear " + at.devices.meta + " 0");
+	at.devices.meta = meta.path();
+	for (unsigned i = 0; i < 3; i++) {
+		at.start();
+		at.pool->message("limit 0 0");
+		at.pool->message(fmt::format("move 0 0 {} 1", 1 << 20));
+		std::this_thread::sleep_for(std::chrono::milliseconds(random() % 40));
+		meta.reload(device_sectors(meta.path()), "error");
+		wait_until("it is noticed", [&] {
+			const auto now = mover_of(*at.pool).state;
+			return now == "failed" || now == "done";
+		});
+		at.pool->remove();
+		meta.reload(device_sectors(meta.path()), "linear " + at.disks.path(0) + " 0");
+		check_pool(at.devices.meta);
+		at.start();
+		checked_volume(*at.pool, id, expected).read_all();
+		at.pool->message(fmt::format("move 1 0 {} 0", 1 << 20));
+		at.pool->message("cancel");
+		at.pool->remove();
+	}
+	at.pool.reset();
+}
+
 constexpr test_case cases[] = {
 	{"one middle entry a block, however many snapshots", one_entry},
 	{"to and fro under load", under_load},
 	{"a device is emptied and taken away", evacuation},
 	{"stopped and gone on with", cut_off},
+	{"the pool goes while blocks are moved", interrupted},
 };
 
 } // namespace

@@ -4,6 +4,7 @@
  * done to them, also after the pool was stopped and started.
  */
 #include "checked_volume.hh"
+#include "wait.hh"
 
 #include <map>
 #include <memory>
@@ -130,9 +131,35 @@ void blocks_of_4k()
 	random_operations(4 << 10, static_cast<unsigned>(amount(150, 20000)));
 }
 
+/* Also of those that come before what is being deleted. */
+void deleted_in_any_order()
+{
+	ensure_block();
+	ram_disks disks(2, 64 << 20);
+	const pool_devices devices{disks.path(0), {disks.path(1)}, 4096};
+	format_pool(devices);
+	dm_device pool("corbel-test", pool_sectors(devices), pool_table(devices));
+	std::mt19937_64 random(1);
+
+	for (unsigned i = 0; i < 4; i++) {
+		const auto id = std::stoull(pool.message(fmt::format("create {}", 2048)));
+		checked_volume volume(pool, id, std::vector<char>(volume_bytes));
+		for (uint64_t at = 0; at < volume_bytes; at += volume.most)
+			volume.write(at, volume.most, random);
+	}
+	for (const unsigned id : {4, 2, 1, 3})
+		pool.message(fmt::format("delete {}", id));
+	wait_until("all of them are gone", [&] { return pool.message("volumes").empty(); });
+	CHECK(pool.status().find(" 0/16128/16128") != std::string::npos, "still in use: {}",
+	      pool.status());
+	pool.remove();
+	check_pool(devices.meta);
+}
+
 constexpr test_case cases[] = {
 	{"random operations, blocks of 64 KiB", blocks_of_64k},
 	{"random operations, blocks of 4 KiB", blocks_of_4k},
+	{"deleted in any order", deleted_in_any_order},
 };
 
 } // namespace

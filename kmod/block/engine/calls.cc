@@ -45,6 +45,11 @@ int corbel_engine_new(corbel_pool *pool, u64 meta_blocks, u64 cache_bytes, corbe
 	return opened.to_errno();
 }
 
+void corbel_engine_quiesce(corbel_engine *engine)
+{
+	engine_of(engine).quiesce();
+}
+
 void corbel_engine_free(corbel_engine *engine)
 {
 	const NoIo no_io;
@@ -130,9 +135,9 @@ void corbel_volume_close(corbel_volume *volume)
 		volume->engine.close_volume(volume);
 }
 
-void corbel_volume_stop_waiting(corbel_volume *volume)
+void corbel_volume_set_stopping(corbel_volume *volume, bool stopping)
 {
-	volume->engine.stop_waiting(volume);
+	volume->engine.set_stopping(volume, stopping);
 }
 
 bool corbel_volume_read_only(const corbel_volume *volume)

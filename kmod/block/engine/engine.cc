@@ -84,6 +84,7 @@ Result<void> Engine::start(const corbel_engine_options &options)
 	options_ = options;
 	is_started_ = true;
 	retry(no_space_);
+	kick();
 	return commit(Flush::needed);
 }
 
@@ -94,14 +95,20 @@ Result<void> Engine::commit_all()
 	return commit(Flush::all);
 }
 
+void Engine::quiesce()
+{
+	const rt::MutexGuard guard(mutex_);
+
+	is_quiescent_ = true;
+}
+
 void Engine::stop()
 {
 	const rt::MutexGuard guard(mutex_);
 
-	if (failed_.load(rt::Order::relaxed))
-		return;
 	mover_.stop();
-	(void)commit(Flush::all);
+	if (!failed_.load(rt::Order::relaxed))
+		(void)commit(Flush::all);
 }
 
 /* ---- commits and drains ----------------------------------------------------------------- */
@@ -150,7 +157,7 @@ void Engine::fail(Error error)
 
 void Engine::ask_drain()
 {
-	if (drain_asked_)
+	if (drain_asked_ || is_quiescent_)
 		return;
 	if (drain_due_) {
 		drain_due_ = false;
@@ -177,11 +184,13 @@ void Engine::end_drain()
 /* Where nothing else can be done before. Epochs end without the worker. */
 void Engine::drain_now()
 {
-	corbel_pool_synchronize(shim_);
 	if (pool_drains_) {
+		corbel_pool_synchronize(shim_);
 		pool_.end_drain();
 		pool_drains_ = false;
-	} else if (pool_.begin_drain()) {
+	}
+	/* What was given back since that one began. */
+	if (pool_.begin_drain()) {
 		corbel_pool_synchronize(shim_);
 		pool_.end_drain();
 	}
@@ -216,6 +225,13 @@ void Engine::check_space()
 	is_low_ = is_low;
 	if (free && pool_.usable_meta())
 		is_full_ = false;
+}
+
+void Engine::begin_deleting()
+{
+	is_deleting_ = true;
+	/* It may be one that has been passed. */
+	deleting_ = {};
 }
 
 void Engine::delete_step()
@@ -286,10 +302,10 @@ bool Engine::work_once()
 	now.take(deferred_now_);
 	while (corbel_request *request = now.pop())
 		handle(request);
-	any |= mover_.step();
+	any |= !is_quiescent_ && mover_.step();
 	if (pool_.is_broken())
 		fail(Error::io);
-	changed_.store(pool_.is_changed(), rt::Order::release);
+	note_changed();
 	return any;
 }
 
@@ -351,8 +367,8 @@ Result<corbel_volume *> Engine::open_volume(VolumeId id, u64 blocks)
 		return Error::no_memory;
 	/* One that is open already, in the table before, is the same for all that is kept. */
 	corbel_volume *before = opened(id);
-	auto *volume = ::new (memory)
-		corbel_volume{*this, id, blocks, (found.flags & volume_read_only) != 0, {}, {}, {}};
+	auto *volume = ::new (memory) corbel_volume{
+		*this, id, blocks, (found.flags & volume_read_only) != 0, {}, {}, {}, {}};
 	volume->owner = before ? before->owner : next_owner_++;
 	volume->mark.store(before ? before->mark.load(rt::Order::relaxed) : next_mark_++,
 			   rt::Order::relaxed);

@@ -45,6 +45,7 @@ struct corbel_volume {
 	u32 owner; /* of chunks */
 	corbel::rt::Atomic<u32> mark; /* what was alone is not since it last changed */
 	corbel::rt::ListHook of_engine;
+	bool is_stopping; /* it is being suspended: nothing waits for space */
 };
 
 /* A block that is being made a volume's own. */
@@ -78,14 +79,15 @@ public:
 	bool is_complete(u32 present, u8 *missing);
 	Result<void> start(const corbel_engine_options &options);
 	Result<void> commit_all();
-	/* The worker runs no more, no volume is open. */
+	/* No volume is open. No copy and no drain is begun any more; and then, when the worker runs no more. */
+	void quiesce();
 	void stop();
 	Result<void> message(unsigned argc, char **argv, Reply &reply);
 	void status(Reply &reply);
 	void device_status(u16 device, Reply &reply);
 	Result<corbel_volume *> open_volume(VolumeId id, u64 blocks);
 	void close_volume(corbel_volume *volume);
-	void stop_waiting(corbel_volume *volume);
+	void set_stopping(corbel_volume *volume, bool stopping);
 	void volume_status(corbel_volume *volume, Reply &reply);
 	corbel_found find(corbel_volume &volume, u64 block, bool write, u32 *device, u64 *place);
 	[[nodiscard]] bool is_changed() const { return changed_.load(rt::Order::acquire); }
@@ -137,6 +139,8 @@ private:
 	enum class Flush : bool { needed, all };
 	Result<void> commit(Flush flush);
 	bool work_once();
+	void note_changed() { changed_.store(pool_.is_changed(), rt::Order::release); }
+	void begin_deleting();
 	void fail(Error error);
 	void note_full();
 	void check_space();
@@ -173,6 +177,7 @@ private:
 	/* No write is under way or begins before open_gate(). Task. */
 	void close_gate();
 	void open_gate();
+	void note_shared(VolumeId id);
 
 	corbel_pool *shim_;
 	rt::Mutex mutex_;
@@ -185,7 +190,7 @@ private:
 	Placement placement_{};
 	u32 devices_ = 0; /* a bit each that there is */
 	u64 capacity_[max_devices]{}; /* blocks that there are, in use by the pool or not */
-	bool is_started_ = false, is_low_ = false, is_full_ = false;
+	bool is_started_ = false, is_low_ = false, is_full_ = false, is_quiescent_ = false;
 	bool drain_due_ = false; /* a commit may have given back places */
 	bool drain_asked_ = false; /* the shim was asked to call */
 	bool pool_drains_ = false, mover_drains_ = false; /* what the drain is for */
@@ -193,7 +198,7 @@ private:
 	rt::Atomic<bool> drained_{false};
 	rt::Atomic<bool> gate_{false}, failed_{false}, changed_{false};
 	u64 committed_at_ = 0; /* ns */
-	u64 waiting_since_ = 0; /* the first of no_space_ */
+	u64 waiting_since_ = 0; /* since when there have been some in no_space_ */
 	VolumeId deleting_{}; /* the last that was looked at */
 	bool is_deleting_ = true; /* there may be some to delete */
 

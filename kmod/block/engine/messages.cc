@@ -75,12 +75,12 @@ Result<void> Engine::message(unsigned argc, char **argv, Reply &reply)
 			reply << "corbel-pool: expected: " << command.name << " " << command.usage;
 			return Error::invalid;
 		}
-		if (failed_.load(rt::Order::relaxed))
+		if (failed_.load(rt::Order::relaxed) && command.run != &Engine::show_mover)
 			return Error::io;
 		const auto done = (this->*command.run)(arguments, reply);
 		if (pool_.is_broken())
 			fail(Error::io);
-		changed_.store(pool_.is_changed(), rt::Order::release);
+		note_changed();
 		kick();
 		return done;
 	}
@@ -96,6 +96,16 @@ void Engine::close_gate()
 {
 	gate_.store(true, rt::Order::seq_cst);
 	corbel_pool_synchronize(shim_);
+}
+
+/* What it has is not its own any more. */
+void Engine::note_shared(VolumeId id)
+{
+	const u32 mark = next_mark_++;
+
+	for (corbel_volume &volume : volumes_)
+		if (volume.id == id)
+			volume.mark.store(mark, rt::Order::release);
 }
 
 void Engine::open_gate()
@@ -136,15 +146,13 @@ Result<void> Engine::share(const Arguments &arguments, bool read_only, Reply &re
 		made[count] = id.value(); /* it is ok */
 	}
 	for (u32 i = 0; i < count; i++)
-		for (corbel_volume &volume : volumes_)
-			if (volume.id == VolumeId{arguments.values[i]})
-				volume.mark.store(next_mark_++, rt::Order::release);
+		note_shared({arguments.values[i]});
 	if (result.ok())
 		result = commit(Flush::needed);
 	else
 		for (u32 i = 0; i < count && !pool_.is_broken(); i++) {
 			(void)pool_.delete_volume(made[i]);
-			is_deleting_ = true;
+			begin_deleting();
 		}
 	open_gate();
 	for (u32 i = 0; result.ok() && i < count; i++)
@@ -170,11 +178,9 @@ Result<void> Engine::roll_back(const Arguments &arguments, Reply &)
 		return Error::busy;
 	close_gate();
 	const auto done = pool_.roll_back(volume, to);
-	for (corbel_volume &open : volumes_)
-		if (open.id == to)
-			open.mark.store(next_mark_++, rt::Order::release);
+	note_shared(to);
 	open_gate();
-	is_deleting_ = true;
+	begin_deleting();
 	CORBEL_TRY(done);
 	return commit(Flush::needed);
 }
@@ -186,7 +192,7 @@ Result<void> Engine::remove(const Arguments &arguments, Reply &)
 	if (opened(id))
 		return Error::busy;
 	CORBEL_TRY(pool_.delete_volume(id));
-	is_deleting_ = true;
+	begin_deleting();
 	return commit(Flush::needed);
 }
 

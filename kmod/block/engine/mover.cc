@@ -35,10 +35,17 @@ void Mover::cancel()
 
 void Mover::stop()
 {
-	for (u32 i = 0; i < count_ && !engine_.pool_.is_broken(); i++)
-		engine_.pool_.cancel_move(moves_[i]);
+	for (u32 i = 0; i < count_; i++)
+		drop(moves_[i]);
 	count_ = 0;
 	state_ = State::idle;
+}
+
+/* Also of a pool that is broken, where finish_move may have gone half of the way. */
+void Mover::drop(Move &move)
+{
+	if (move.of_pool.linked())
+		engine_.pool_.cancel_move(move);
 }
 
 bool Mover::has(Mba mba) const
@@ -120,7 +127,8 @@ bool Mover::pick()
 		if (move.to.device == device_ && move.to.block >= first_ &&
 		    move.to.block <= last_) {
 			engine_.pool_.cancel_move(move);
-			end(State::failed, rt::to_errno(Error::no_space));
+			if (!count_)
+				end(State::failed, rt::to_errno(Error::no_space));
 			break;
 		}
 		next_ = found[i].block + 1;
@@ -188,13 +196,14 @@ bool Mover::finish()
 		skipped_++;
 		if (finished.error() == Error::stale)
 			continue;
-		if (!engine_.pool_.is_broken())
-			engine_.pool_.cancel_move(move);
+		drop(move);
 		places[count] = move.from;
 		done[count++] = move.mba;
 		error_ = finished.to_errno();
 	}
 	count_ = 0;
+	/* Before anybody can write to the new places with FUA. */
+	engine_.note_changed();
 	for (u32 i = 0; i < count; i++)
 		engine_.note_place(done[i], places[i]);
 	engine_.retry(waiting_);

@@ -52,6 +52,7 @@ private:
 	enum class Stage : u8 { picking, draining, copying };
 	static constexpr u32 batch = 8;
 
+	void drop(Move &move);
 	bool pick();
 	void copy();
 	bool finish();

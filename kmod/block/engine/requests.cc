@@ -96,6 +96,8 @@ Result<Pba> Engine::place_of(Mba mba)
 /* It may be written in place until somebody shares it. */
 void Engine::note_own(corbel_volume &volume, Lba lba, Mba mba, Pba pba)
 {
+	/* Before anybody can write to it with FUA, and believe that what leads to it is safe. */
+	note_changed();
 	/* Whatever was known of a number that has been used before. */
 	note_place(mba, pba);
 	const auto middle = middle_.chunk(of_pool, mba.value);
@@ -356,10 +358,12 @@ void Engine::no_room(corbel_request *request, Error error)
 	if (error == Error::no_space) {
 		note_full();
 		if (!options_.error_if_no_space) {
-			if (no_space_.empty())
-				waiting_since_ = corbel_monotonic_ns();
-			no_space_.push(request);
-			return;
+			if (!request->volume->is_stopping) {
+				if (!waiting_since_)
+					waiting_since_ = corbel_monotonic_ns();
+				no_space_.push(request);
+				return;
+			}
 		}
 	} else if (error != Error::permission && error != Error::range &&
 		   error != Error::no_memory) {
@@ -372,8 +376,10 @@ void Engine::expire_waiting(u64 now)
 {
 	static constexpr u64 patience = u64{60} * 1000 * 1000 * 1000;
 
-	if (no_space_.empty())
+	if (no_space_.empty()) {
+		waiting_since_ = 0;
 		return;
+	}
 	if (now - waiting_since_ < patience)
 		corbel_pool_kick_in(shim_, 1000);
 	else
@@ -386,11 +392,14 @@ void Engine::end_all(RequestList &list, Error error)
 		corbel_request_end(request, rt::to_errno(error));
 }
 
-void Engine::stop_waiting(corbel_volume *volume)
+void Engine::set_stopping(corbel_volume *volume, bool stopping)
 {
 	const rt::MutexGuard guard(mutex_);
 	RequestList others;
 
+	volume->is_stopping = stopping;
+	if (!stopping)
+		return;
 	while (corbel_request *request = no_space_.pop())
 		if (request->volume == volume)
 			corbel_request_end(request, rt::to_errno(Error::no_space));
