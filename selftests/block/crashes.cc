@@ -15,6 +15,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <sys/uio.h>
 
 using namespace corbel::selftest;
 namespace block = corbel::block;
@@ -153,7 +154,8 @@ private:
 			volumes[id].stamped = id;
 		safe.volumes[id].assign(units, 0);
 	}
-	void write(uint64_t id, uint64_t first, uint64_t count)
+	/* @durable: when it has ended, as by FUA. */
+	void write(uint64_t id, uint64_t first, uint64_t count, bool durable = false)
 	{
 		alignas(4096) static char buffer[64 << 10];
 
@@ -166,8 +168,12 @@ private:
 			}
 			volumes[id].history[first + i].push_back({sequence, false});
 		}
-		CHECK_EQ(pwrite(used.at(id).fd.get(), buffer, count * unit, first * unit),
+		const iovec vector{buffer, count * unit};
+		CHECK_EQ(pwritev2(used.at(id).fd.get(), &vector, 1,
+				  static_cast<off_t>(first * unit), durable ? RWF_DSYNC : 0),
 			 count * unit, "volume {}: {}", id, std::strerror(errno));
+		for (uint64_t i = first; durable && i < first + count; i++)
+			safe.volumes[id][i] = volumes[id].history[i].size();
 	}
 	void discard(uint64_t id, uint64_t first_block, uint64_t count)
 	{
@@ -210,6 +216,10 @@ private:
 			break;
 		case 0 ... 3:
 			flush(id);
+			mark();
+			break;
+		case 9 ... 11:
+			write(id, first, 1, true);
 			mark();
 			break;
 		case 4 ... 5: {
@@ -395,7 +405,7 @@ void power_fails_anywhere()
 	std::mt19937_64 random(7);
 	std::vector<const log_entry *> behind; /* the last flush */
 	const safe_state *safe = nullptr;
-	unsigned states = 0, bad = 0, flushes[2]{};
+	unsigned states = 0, bad = 0, durable = 0, flushes[2]{};
 	std::string what;
 	const auto examine = [&] {
 		const std::string wrong = look.examine(*safe);
@@ -428,6 +438,21 @@ void power_fails_anywhere()
 		}
 		if (entry.data.empty())
 			continue;
+		if (entry.flags & log_fua) {
+			/* It is there; what it lies over is as if it had been. */
+			std::erase_if(behind, [&](const log_entry *each) {
+				if (each->sector >= entry.sector + entry.sectors ||
+				    entry.sector >= each->sector + each->sectors)
+					return false;
+				devices->apply(*each, each->sectors, nullptr);
+				return true;
+			});
+			devices->apply(entry, entry.sectors, nullptr);
+			durable++;
+			if (safe)
+				examine();
+			continue;
+		}
 		behind.push_back(&entry);
 		if (!safe || (random() % 4 && scale() < 10))
 			continue;
@@ -445,8 +470,9 @@ void power_fails_anywhere()
 			}
 		}
 	}
-	comment("{} entries, {} flushes of metadata and {} of data, {} marks: {} states, {} of them bad",
-		log.size(), flushes[0], flushes[1], made.marks.size(), states, bad);
+	comment("{} entries, {} flushes of metadata and {} of data, {} writes with FUA, {} marks: {} "
+		"states, {} of them bad",
+		log.size(), flushes[0], flushes[1], durable, made.marks.size(), states, bad);
 	CHECK(flushes[0] && flushes[1], "the log does not tell which device was flushed");
 	CHECK_EQ(bad, 0U, "{}", what);
 	CHECK(states > 100, "too few states to say anything");

@@ -15,7 +15,7 @@ using namespace corbel::selftest;
 namespace {
 
 constexpr uint32_t block_bytes = 64 << 10;
-constexpr uint64_t volume_bytes = 24 << 20, blocks = volume_bytes / block_bytes;
+constexpr uint64_t volume_bytes = 8 << 20, blocks = volume_bytes / block_bytes;
 
 struct receipt {
 	std::string state;

@@ -62,7 +62,7 @@ void attach_again_and_again()
 {
 	ensure_corbel();
 	kvm_state before = read_kvm_state();
-	const unsigned cycles = amount(16, 1000);
+	const unsigned cycles = amount(8, 1000);
 	{
 		loaded_vm loaded;
 		unique_fd device = connect_device();
@@ -87,7 +87,7 @@ void load_again_and_again()
 	need_own_modules();
 	ensure_corbel();
 	kvm_state before = read_kvm_state();
-	const unsigned cycles = amount(5, 200);
+	const unsigned cycles = amount(3, 200);
 	{
 		loaded_vm loaded;
 		timing loading("load"), observing("attach, observe, detach"), unloading("unload");
