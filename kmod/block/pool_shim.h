@@ -66,6 +66,6 @@ void corbel_pool_put_volume(struct corbel_pool *pool);
 /* Another pool of that device has volumes. */
 bool corbel_pool_replaces(struct corbel_pool *pool, struct mapped_device *md);
 
-extern struct target_type corbel_pool_target, corbel_volume_target;
+extern struct target_type corbel_pool_target, corbel_volume_target, corbel_qos_target;
 
 #endif /* CORBEL_BLOCK_POOL_SHIM_H */

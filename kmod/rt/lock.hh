@@ -23,6 +23,7 @@ enum class Role : u32 {
 	registry, /* list of attachments and their reference counts */
 	observers, /* irq: observers and the table of observed vCPUs */
 	hooks, /* what is installed */
+	meter, /* block: objects, budgets and ranges of a device under QoS */
 	block, /* a pool: its maps and what is under way */
 	count,
 };

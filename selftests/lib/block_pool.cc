@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <fcntl.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <memory>
 #include <random>
@@ -193,6 +194,24 @@ std::string dm_device::status() const
 std::string dm_device::message(const std::string &text) const
 {
 	return shell(fmt::format("dmsetup message {} 0 {}", name, text));
+}
+
+void dm_device::send(const std::string &text) const
+{
+	unique_fd control(open("/dev/mapper/control", O_RDWR | O_CLOEXEC));
+	std::vector<char> buffer(sizeof(dm_ioctl) + sizeof(dm_target_msg) + text.size() + 1);
+	auto *request = reinterpret_cast<dm_ioctl *>(buffer.data());
+
+	CHECK(control, "/dev/mapper/control: {}", std::strerror(errno));
+	request->version[0] = DM_VERSION_MAJOR;
+	request->data_size = static_cast<uint32_t>(buffer.size());
+	request->data_start = sizeof(dm_ioctl);
+	name.copy(request->name, sizeof(request->name) - 1);
+	/* At sector 0. */
+	std::memcpy(buffer.data() + sizeof(dm_ioctl) + sizeof(dm_target_msg), text.c_str(),
+		    text.size());
+	CHECK(ioctl(control.get(), DM_TARGET_MSG, request) == 0, "{}: {:.60}...: {}", name, text,
+	      std::strerror(errno));
 }
 
 bool dm_device::refuses(const std::string &text) const

@@ -42,6 +42,8 @@ public:
 	std::string status() const;
 	/* What the message answers. */
 	std::string message(const std::string &text) const;
+	/* The same past dmsetup: @text may be of any length. */
+	void send(const std::string &text) const;
 	/* Its exit status is not 0. */
 	bool refuses(const std::string &text) const;
 	void reload(uint64_t sectors, const std::string &table) const;

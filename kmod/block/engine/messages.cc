@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* messages.cc - what can be asked of a pool, and what is told of it. */
 #include "engine.hh"
+#include "../number.hh"
 
 namespace corbel::block {
 
@@ -28,30 +29,9 @@ constinit const Engine::Command Engine::commands[] = {
 	{"commit", "", 0, 0, &Engine::flush_all},
 };
 
-/* A decimal number, nothing else; or "any". */
-static Result<u64> number_of(rt::Text text)
+static Result<u64> argument_of(rt::Text text)
 {
-	u64 number = 0;
-
-	if (text == rt::Text("any"))
-		return Mover::any_device;
-	if (text.empty())
-		return Error::invalid;
-	for (char c : text) {
-		if (c < '0' || c > '9' || __builtin_mul_overflow(number, u64{10}, &number) ||
-		    __builtin_add_overflow(number, static_cast<u64>(c - '0'), &number))
-			return Error::invalid;
-	}
-	return number;
-}
-
-static rt::Text text_of(const char *text)
-{
-	std::size_t length = 0;
-
-	while (text[length])
-		length++;
-	return {text, length};
+	return text == rt::Text("any") ? Result<u64>(Mover::any_device) : number_of(text);
 }
 
 Result<void> Engine::message(unsigned argc, char **argv, Reply &reply)
@@ -66,7 +46,7 @@ Result<void> Engine::message(unsigned argc, char **argv, Reply &reply)
 		arguments.count = argc - 1;
 		bool good = arguments.count >= command.least && arguments.count <= command.most;
 		for (u32 i = 0; good && i < arguments.count; i++) {
-			const auto number = number_of(text_of(argv[i + 1]));
+			const auto number = argument_of(text_of(argv[i + 1]));
 
 			good = number.ok();
 			arguments.values[i] = good ? number.value() : 0; /* it is ok */
