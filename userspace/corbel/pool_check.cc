@@ -5,6 +5,8 @@
 
 #include "../pool/findings.hh"
 
+#include <libcorbel/uuid.hh>
+
 #include <memory>
 
 #include <fmt/format.h>
@@ -26,23 +28,18 @@ Json json_of(const pool::Findings &findings)
 
 	for (const auto &[what, sentence] : findings.first)
 		first.push_back({{"what", what}, {"sentence", sentence}});
-	return {{"uuid", pool::uuid_text(super.uuid)},
-		{"generation", super.header.generation},
-		{"volumes", super.volumes},
-		{"mapped", super.mapped},
-		{"complete", findings.complete},
-		{"total", findings.total},
-		{"by_what", Json(findings.by_what)},
-		{"findings", first}};
+	return {{"uuid", uuid_text(super.uuid)},     {"generation", super.header.generation},
+		{"volumes", super.volumes},	     {"mapped", super.mapped},
+		{"complete", findings.complete},     {"total", findings.total},
+		{"by_what", Json(findings.by_what)}, {"findings", first}};
 }
 
 void show(const pool::Findings &findings, const std::string &meta)
 {
 	const auto &super = findings.survey.super;
 
-	fmt::print("pool {}, generation {}: {} volumes, {} blocks mapped\n",
-		   pool::uuid_text(super.uuid), super.header.generation, super.volumes,
-		   super.mapped);
+	fmt::print("pool {}, generation {}: {} volumes, {} blocks mapped\n", uuid_text(super.uuid),
+		   super.header.generation, super.volumes, super.mapped);
 	for (const auto &[what, sentence] : findings.first)
 		fmt::print("{}: {}\n", what, sentence);
 	if (findings.total > findings.first.size())

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dump.hh"
 
+#include <libcorbel/uuid.hh>
+
 #include <cerrno>
 #include <cstring>
 

@@ -200,14 +200,4 @@ Error explain(block::Error error, const std::string &path)
 	return {number, fmt::format("{}: {}.", path, describe_errno(number))};
 }
 
-std::string uuid_text(const std::uint8_t *bytes)
-{
-	std::string text;
-
-	for (int i = 0; i < 16; i++)
-		text += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-				    bytes[i]);
-	return text;
-}
-
 } /* namespace corbel::pool */

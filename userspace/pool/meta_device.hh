@@ -52,9 +52,6 @@ private:
 /* What an error of the block store's logic means to who looks at @path. */
 [[nodiscard]] Error explain(block::Error error, const std::string &path);
 
-/* "12345678-9abc-..." */
-[[nodiscard]] std::string uuid_text(const std::uint8_t *bytes);
-
 /* The value of @result, whose error is one of @path's. */
 template <typename T>
 [[nodiscard]] Result<T> told(block::Result<T> result, const std::string &path)

@@ -4,8 +4,8 @@
 #include "description_node.hh"
 
 #include <libcorbel/text_file.hh>
+#include <libcorbel/uuid.hh>
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -364,17 +364,7 @@ bool is_vm_name(std::string_view name)
 
 Result<std::string> make_uuid()
 {
-	std::array<std::uint8_t, 16> bytes{};
-
-	if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-		return failure(errno, fmt::format("There are no random numbers for a uuid: {}.",
-						  describe_errno(errno)));
-	bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
-	bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
-	const auto text = fmt::format("{:02x}", fmt::join(bytes, ""));
-	const auto part = [&](std::size_t at, std::size_t size) { return text.substr(at, size); };
-	return fmt::format("{}-{}-{}-{}-{}", part(0, 8), part(8, 4), part(12, 4), part(16, 4),
-			   part(20, 12));
+	return uuid_text(CORBEL_EXPECT(random_uuid()).data());
 }
 
 } /* namespace corbel::qemu */

@@ -3,8 +3,11 @@
 
 #include "../volumes/data_device.hh"
 
+#include <libcorbel/uuid.hh>
+
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -85,7 +88,7 @@ Result<void> FakeMapper::take_data(Device &device, const Table &table)
 		const auto label = CORBEL_EXPECT(volumes::read_label(words[i]));
 		const auto &super = device.pool->super();
 
-		if (label.pool != pool::uuid_text(super.uuid))
+		if (label.pool != uuid_text(super.uuid))
 			return refuse(EINVAL);
 		there.insert(label.device);
 		if (device.data.contains(label.device))
@@ -94,7 +97,7 @@ Result<void> FakeMapper::take_data(Device &device, const Table &table)
 			pool::MetaDevice::open(words[i], pool::MetaDevice::Use::write));
 		const bool known =
 			std::ranges::any_of(super.devices, [&](const block::DeviceV1 &each) {
-				return each.blocks && pool::uuid_text(each.uuid) == label.device;
+				return each.blocks && uuid_text(each.uuid) == label.device;
 			});
 		if (!known)
 			(void)CORBEL_EXPECT(told(device.pool->add_device(
@@ -105,7 +108,7 @@ Result<void> FakeMapper::take_data(Device &device, const Table &table)
 		device.data.emplace(label.device, std::move(data));
 	}
 	for (const auto &each : device.pool->super().devices)
-		if (each.blocks && !there.contains(pool::uuid_text(each.uuid)))
+		if (each.blocks && !there.contains(uuid_text(each.uuid)))
 			return refuse(ENOENT);
 	std::erase_if(device.data, [&](const auto &each) { return !there.contains(each.first); });
 	return commit(*device.pool);
@@ -382,7 +385,7 @@ Result<std::string> FakeMapper::status(const std::string &name)
 		const auto &each = super.devices[i];
 		if (!each.blocks)
 			continue;
-		const auto &data = device->data.at(pool::uuid_text(each.uuid));
+		const auto &data = device->data.at(uuid_text(each.uuid));
 		devices +=
 			fmt::format(" {} {} {} {}/{}/{}", i, data->path(),
 				    std::string(each.tier, ::strnlen(each.tier, sizeof(each.tier))),

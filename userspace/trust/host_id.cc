@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host_id.hh"
 
-#include <openssl/rand.h>
+#include <libcorbel/uuid.hh>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <fmt/chrono.h>
@@ -52,18 +51,7 @@ std::optional<HostId> host_id_of(std::string_view text)
 
 Result<HostId> random_host_id()
 {
-	std::array<unsigned char, 16> bytes{};
-
-	if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
-		return failure(EIO, "There are no random bytes for the id of this host.");
-	/* Version 4, variant 1: made of random bytes. */
-	bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-	bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-	std::string text;
-	for (std::size_t i = 0; i < bytes.size(); i++)
-		text += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-				    bytes[i]);
-	return HostId{text};
+	return HostId{uuid_text(CORBEL_EXPECT(random_uuid()).data())};
 }
 
 bool is_host_name(std::string_view name)

@@ -3,13 +3,15 @@
 
 #include "../../kmod/block/superblock.hh"
 
+#include <libcorbel/uuid.hh>
+
 #include <blkid/blkid.h>
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -80,10 +82,10 @@ Result<std::string> ours_on(MetaDevice &device)
 
 		CORBEL_EXPECT(told(device.read({place}, &super), device.path()));
 		if (block::is_whole(super, {place}))
-			return fmt::format("the metadata of pool {}", pool::uuid_text(super.uuid));
+			return fmt::format("the metadata of pool {}", uuid_text(super.uuid));
 		std::memcpy(&label, &super, sizeof(label));
 		if (place == 0 && block::check_label(label).ok())
-			return fmt::format("data of pool {}", pool::uuid_text(label.pool));
+			return fmt::format("data of pool {}", uuid_text(label.pool));
 	}
 	return std::string();
 }
@@ -104,7 +106,7 @@ Result<std::optional<DataLabelV1>> label_on(const std::string &path)
 
 Label told_of(const DataLabelV1 &label)
 {
-	return {pool::uuid_text(label.pool), pool::uuid_text(label.device),
+	return {uuid_text(label.pool), uuid_text(label.device),
 		std::string(label.tier, ::strnlen(label.tier, sizeof(label.tier))),
 		label.data_start};
 }
@@ -148,12 +150,10 @@ Result<void> clear_device(MetaDevice &device)
 
 Result<block::Uuid> make_uuid()
 {
+	const auto bytes = CORBEL_EXPECT(random_uuid());
 	block::Uuid uuid;
 
-	if (::getrandom(uuid.bytes, sizeof(uuid.bytes), 0) != sizeof(uuid.bytes))
-		return failed("getrandom");
-	uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0f) | 0x40);
-	uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3f) | 0x80);
+	std::ranges::copy(bytes, uuid.bytes);
 	return uuid;
 }
 

@@ -5,6 +5,8 @@
 #include "../pool/names.hh"
 #include "../pool/survey.hh"
 
+#include <libcorbel/uuid.hh>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -54,7 +56,7 @@ Result<Newcomer> take_data(const DeviceWish &wish, std::uint64_t block_bytes, bo
 						   "that its label takes.",
 						   wish.path, pool::size_text(block_bytes)));
 	taken.uuid = CORBEL_EXPECT(make_uuid());
-	taken.record = {wish.path, pool::uuid_text(taken.uuid.bytes), wish.tier, false};
+	taken.record = {wish.path, uuid_text(taken.uuid.bytes), wish.tier, false};
 	return taken;
 }
 
@@ -122,7 +124,7 @@ PoolStatus status_of(const pool::Survey &survey)
 		if (!device.blocks)
 			continue;
 		status.devices.push_back(
-			{i, pool::uuid_text(device.uuid),
+			{i, uuid_text(device.uuid),
 			 std::string(device.tier, ::strnlen(device.tier, sizeof(device.tier))),
 			 device.used, device.blocks, device.limit});
 		status.used += device.used;
@@ -346,7 +348,7 @@ Result<Json> Pools::create(const PoolWish &wish, bool dry_run)
 	const auto block_bytes = CORBEL_EXPECT(block_size_of(wish.block_bytes));
 	const auto uuid = CORBEL_EXPECT(make_uuid());
 	std::vector<Newcomer> data;
-	PoolRecord pool{wish.name, pool::uuid_text(uuid.bytes), wish.meta, {}, false};
+	PoolRecord pool{wish.name, uuid_text(uuid.bytes), wish.meta, {}, false};
 
 	if (records_.pool(wish.name))
 		return failure(EEXIST, fmt::format("There is a pool '{}' already.", wish.name));
@@ -391,7 +393,7 @@ Result<void> Pools::check_meta(const PoolRecord &pool)
 	const auto meta = CORBEL_EXPECT(MetaDevice::open(pool.meta, MetaDevice::Use::read));
 	const auto survey = CORBEL_EXPECT(pool::survey(*meta, meta->blocks(), pool.meta));
 
-	if (const auto there = pool::uuid_text(survey.super.uuid); there != pool.uuid)
+	if (const auto there = uuid_text(survey.super.uuid); there != pool.uuid)
 		return failure(
 			ENOENT,
 			fmt::format("{} is the metadata of pool {}, not of '{}', which is {}: "
