@@ -3,29 +3,7 @@
 #include "pool_text.hh"
 #include "verb.hh"
 
-#include <memory>
-
 namespace corbel::cli {
-
-namespace {
-
-struct Options : JobOptions {
-	std::string pool, device;
-};
-
-std::function<ExitCode()> declare(OptionSet &set)
-{
-	auto options = std::make_shared<Options>();
-
-	declare_pool(set, options->pool);
-	declare_device(set, options->device);
-	declare_job(set, *options);
-	return [options, arguments = set.arguments()] {
-		return begin_job(pool_evacuate_verb, arguments, *options);
-	};
-}
-
-} /* namespace */
 
 const Verb pool_evacuate_verb{
 	.group = "pool",
@@ -39,7 +17,7 @@ const Verb pool_evacuate_verb{
 	.home = Home::daemon,
 	.output = Output::object,
 	.schema = begun_schema,
-	.declare = declare,
+	.declare = [](OptionSet &set) { return declare_device_job(set, pool_evacuate_verb); },
 };
 
 } /* namespace corbel::cli */

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pool_text.hh"
 
+#include "daemon_call.hh"
+#include "job_follow.hh"
 #include "schema.hh"
 #include "table.hh"
 
 #include "../pool/names.hh"
 
 #include <cerrno>
+#include <memory>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -24,6 +27,33 @@ Result<void> check_snapshot(const std::string &text)
 	return failure(EINVAL, fmt::format("'{}' names no snapshot: POOL/VOLUME@SNAPSHOT is looked "
 					   "for.",
 					   text));
+}
+
+ExitCode show_volumes(const Json &volumes, std::string_view none)
+{
+	using Align = Table::Align;
+	Table table({{"NAME", Align::left},
+		     {"SIZE"},
+		     {"MAPPED"},
+		     {"MODE", Align::left},
+		     {"ORIGIN", Align::left, 1},
+		     {"DEVICE", Align::left}});
+
+	if (volumes.empty())
+		fmt::print("{}\n", none);
+	for (const auto &volume : volumes) {
+		const auto text = [&](const char *key) {
+			const auto &value = volume.at(key);
+			return value.is_string() ? printable(value.get<std::string>()) : "-";
+		};
+		table.add({text("name"), pool::size_text(volume.at("bytes")),
+			   pool::size_text(volume.at("mapped_bytes")), text("mode"), text("origin"),
+			   text("device")});
+	}
+	if (!volumes.empty())
+		for (const auto &line : table.lines())
+			fmt::print("{}\n", line);
+	return ExitCode::ok;
 }
 
 } /* namespace */
@@ -141,6 +171,62 @@ Json changed_schema(std::string_view key, const std::vector<std::string> &others
 	return s::joined(s::object(keys), s::object(s::change()));
 }
 
+std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
+					 const NamedChange &change)
+{
+	struct Options {
+		std::string name;
+		bool yes = false;
+		bool dry_run = false;
+		bool json = false;
+	};
+	auto options = std::make_shared<Options>();
+
+	change.declare_name(set, options->name);
+	if (verb.effect == Effect::destroy)
+		declare_yes(set, options->yes);
+	set.dry_run(options->dry_run);
+	set.json(options->json);
+	return [&verb, change, options, arguments = set.arguments()] {
+		return ask_daemon(verb, arguments, options->json, [&](const Json &answer) {
+			return show_changed(answer, change.subject, change.key, change.participle);
+		});
+	};
+}
+
+std::function<ExitCode()> declare_device_job(OptionSet &set, const Verb &verb)
+{
+	struct Options : JobOptions {
+		std::string pool, device;
+	};
+	auto options = std::make_shared<Options>();
+
+	declare_pool(set, options->pool);
+	declare_device(set, options->device);
+	declare_job(set, *options);
+	return [&verb, options, arguments = set.arguments()] {
+		return begin_job(verb, arguments, *options);
+	};
+}
+
+std::function<ExitCode()> declare_volumes(OptionSet &set, const Verb &verb, std::string_view key,
+					  std::string_view none)
+{
+	struct Options {
+		std::string pool;
+		bool json = false;
+	};
+	auto options = std::make_shared<Options>();
+
+	set.text("pool", options->pool, "POOL", "Of this pool alone", check_pool_name);
+	set.json(options->json);
+	return [&verb, key, none, options, arguments = set.arguments()] {
+		return ask_daemon(verb, arguments, options->json, [&](const Json &answer) {
+			return show_volumes(answer.at(std::string(key)), none);
+		});
+	};
+}
+
 Json volumes_schema(std::string_view key)
 {
 	namespace s = schema;
@@ -156,33 +242,6 @@ Json volumes_schema(std::string_view key)
 				{"mode", s::one_of_words({"rw", "ro", "deleting"})},
 				{"device", s::nullable(s::string("while it is active"))},
 				{"open", s::nullable(s::count("how often its device is"))}}))}});
-}
-
-ExitCode show_volumes(const Json &volumes, std::string_view none)
-{
-	using Align = Table::Align;
-	Table table({{"NAME", Align::left},
-		     {"SIZE"},
-		     {"MAPPED"},
-		     {"MODE", Align::left},
-		     {"ORIGIN", Align::left, 1},
-		     {"DEVICE", Align::left}});
-
-	if (volumes.empty())
-		fmt::print("{}\n", none);
-	for (const auto &volume : volumes) {
-		const auto text = [&](const char *key) {
-			const auto &value = volume.at(key);
-			return value.is_string() ? printable(value.get<std::string>()) : "-";
-		};
-		table.add({text("name"), pool::size_text(volume.at("bytes")),
-			   pool::size_text(volume.at("mapped_bytes")), text("mode"), text("origin"),
-			   text("device")});
-	}
-	if (!volumes.empty())
-		for (const auto &line : table.lines())
-			fmt::print("{}\n", line);
-	return ExitCode::ok;
 }
 
 } /* namespace corbel::cli */

@@ -6,6 +6,7 @@
 #include "options.hh"
 #include "verb.hh"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,23 @@ void declare_yes(OptionSet &set, bool &value);
 [[nodiscard]] Json changed_schema(std::string_view key,
 				  const std::vector<std::string> &others = {});
 
-/* Of `volume list` and `snapshot list`. */
+/*
+ * What verbs are made of that change what their one argument names: `pool start`, `volume
+ * delete`. Those that destroy are told twice. Of them changed_schema() is the schema.
+ */
+struct NamedChange {
+	void (*declare_name)(OptionSet &set, std::string &value);
+	std::string_view subject, key, participle; /* as show_changed() takes them */
+};
+[[nodiscard]] std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
+						       const NamedChange &change);
+
+/* Of those that begin a job about a device of a pool. */
+[[nodiscard]] std::function<ExitCode()> declare_device_job(OptionSet &set, const Verb &verb);
+
+/* Of `volume list` and `snapshot list`, whose answer has them as @key. */
+[[nodiscard]] std::function<ExitCode()>
+declare_volumes(OptionSet &set, const Verb &verb, std::string_view key, std::string_view none);
 [[nodiscard]] Json volumes_schema(std::string_view key);
-[[nodiscard]] ExitCode show_volumes(const Json &volumes, std::string_view none);
 
 } /* namespace corbel::cli */

@@ -1,49 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon_call.hh"
 #include "pool_text.hh"
-#include "schema.hh"
 #include "verb.hh"
 
-#include <memory>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace corbel::cli {
-
-namespace {
-
-struct Options {
-	std::string snapshot;
-	bool yes = false;
-	bool dry_run = false;
-	bool json = false;
-};
-
-ExitCode show(const Json &answer)
-{
-	return show_changed(answer, "Volume", "volume", "rolled back");
-}
-
-Json describe()
-{
-	return changed_schema("volume");
-}
-
-std::function<ExitCode()> declare(OptionSet &set)
-{
-	auto options = std::make_shared<Options>();
-
-	declare_snapshot(set, options->snapshot);
-	declare_yes(set, options->yes);
-	set.dry_run(options->dry_run);
-	set.json(options->json);
-	return [options, arguments = set.arguments()] {
-		return ask_daemon(snapshot_rollback_verb, arguments, options->json, show);
-	};
-}
-
-} /* namespace */
 
 const Verb snapshot_rollback_verb{
 	.group = "snapshot",
@@ -56,8 +17,13 @@ const Verb snapshot_rollback_verb{
 	.repeat = Repeat::harmless,
 	.home = Home::daemon,
 	.output = Output::object,
-	.schema = describe,
-	.declare = declare,
+	.schema = [] { return changed_schema("volume"); },
+	.declare =
+		[](OptionSet &set) {
+			return declare_change(
+				set, snapshot_rollback_verb,
+				{declare_snapshot, "Volume", "volume", "rolled back"});
+		},
 };
 
 } /* namespace corbel::cli */

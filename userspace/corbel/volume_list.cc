@@ -1,45 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon_call.hh"
 #include "pool_text.hh"
-#include "schema.hh"
 #include "verb.hh"
 
-#include <memory>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace corbel::cli {
-
-namespace {
-
-struct Options {
-	std::string pool;
-	bool json = false;
-};
-
-ExitCode show(const Json &answer)
-{
-	return show_volumes(answer.at("volumes"), "There is no volume.");
-}
-
-Json describe()
-{
-	return volumes_schema("volumes");
-}
-
-std::function<ExitCode()> declare(OptionSet &set)
-{
-	auto options = std::make_shared<Options>();
-
-	set.text("pool", options->pool, "POOL", "Of this pool alone", check_pool_name);
-	set.json(options->json);
-	return [options, arguments = set.arguments()] {
-		return ask_daemon(volume_list_verb, arguments, options->json, show);
-	};
-}
-
-} /* namespace */
 
 const Verb volume_list_verb{
 	.group = "volume",
@@ -51,8 +16,12 @@ const Verb volume_list_verb{
 	.repeat = Repeat::harmless,
 	.home = Home::daemon,
 	.output = Output::object,
-	.schema = describe,
-	.declare = declare,
+	.schema = [] { return volumes_schema("volumes"); },
+	.declare =
+		[](OptionSet &set) {
+			return declare_volumes(set, volume_list_verb, "volumes",
+					       "There is no volume.");
+		},
 };
 
 } /* namespace corbel::cli */
