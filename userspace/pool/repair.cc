@@ -60,8 +60,8 @@ Result<std::vector<std::uint32_t>> counts_of(block::BlockDevice &device, const S
 
 /*
  * The state that the device has, as it would be if all counts and totals were right. What they
- * say to be in use without being it stays so for now: it is given back by the next commit, so
- * that nothing is written over that the state before might lead to.
+ * say to be in use without being it stays so until the next commit gives it back, so that nothing
+ * is written over that the state before might lead to.
  */
 void assume_right(Overlay &overlay, const Survey &survey, const Census &census,
 		  const std::vector<std::uint32_t> &counts)
