@@ -8,8 +8,8 @@
 #pragma once
 
 #include <corbel/irq.h>
+#include <corbel/log_buckets.hh>
 
-#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -18,40 +18,24 @@ namespace corbel::irq {
 inline constexpr unsigned hist_buckets = CORBEL_IRQ_HIST_BUCKETS;
 inline constexpr unsigned hist_shift = CORBEL_IRQ_HIST_SHIFT;
 
-/* Buckets between one power of two and the next. */
-inline constexpr unsigned hist_mantissa_bits = 2;
-inline constexpr unsigned hist_steps = 1U << hist_mantissa_bits;
-static_assert(hist_shift >= hist_mantissa_bits && hist_shift + hist_buckets / hist_steps < 64);
+/* Four buckets between one power of two and the next. */
+using HistBuckets = LogBuckets<hist_shift, 2, hist_buckets>;
 
 [[nodiscard]] constexpr unsigned bucket_of(std::uint64_t ticks)
 {
-	if (ticks >> hist_shift == 0)
-		return 0;
-
-	const auto exponent = static_cast<unsigned>(std::bit_width(ticks)) - 1;
-	const auto mantissa =
-		static_cast<unsigned>(ticks >> (exponent - hist_mantissa_bits)) % hist_steps;
-	const auto bucket = 1 + hist_steps * (exponent - hist_shift) + mantissa;
-
-	return bucket < hist_buckets ? bucket : hist_buckets - 1;
+	return HistBuckets::bucket_of(ticks);
 }
 
 /* The least latency that counts in @bucket, which is below hist_buckets. */
 [[nodiscard]] constexpr std::uint64_t lower_bound(unsigned bucket)
 {
-	if (bucket == 0)
-		return 0;
-
-	const auto exponent = hist_shift + (bucket - 1) / hist_steps;
-	const std::uint64_t mantissa = (bucket - 1) % hist_steps;
-
-	return (hist_steps + mantissa) << (exponent - hist_mantissa_bits);
+	return HistBuckets::lower_bound(bucket);
 }
 
 /* The greatest latency that counts in @bucket: inclusive, as the last has no end. */
 [[nodiscard]] constexpr std::uint64_t upper_bound(unsigned bucket)
 {
-	return bucket + 1 < hist_buckets ? lower_bound(bucket + 1) - 1 : UINT64_MAX;
+	return HistBuckets::upper_bound(bucket);
 }
 
 using HistCounts = std::span<const __u64, hist_buckets>;
