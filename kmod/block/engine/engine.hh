@@ -28,7 +28,7 @@
 #include "../map_cache.hh"
 #include "mover.hh"
 #include "../pool.hh"
-#include "reply.hh"
+#include "../reply.hh"
 #include "request_list.hh"
 #include "../target.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* messages.cc - what can be asked of a pool, and what is told of it. */
 #include "engine.hh"
-#include "../number.hh"
+#include "../words.hh"
 
 namespace corbel::block {
 
@@ -29,6 +29,8 @@ constinit const Engine::Command Engine::commands[] = {
 	{"commit", "", 0, 0, &Engine::flush_all},
 };
 
+static constexpr rt::Text who = "corbel-pool";
+
 static Result<u64> argument_of(rt::Text text)
 {
 	return text == rt::Text("any") ? Result<u64>(Mover::any_device) : number_of(text);
@@ -37,37 +39,28 @@ static Result<u64> argument_of(rt::Text text)
 Result<void> Engine::message(unsigned argc, char **argv, Reply &reply)
 {
 	const rt::MutexGuard guard(mutex_);
-	const rt::Text name = argc ? text_of(argv[0]) : rt::Text();
+	const Command *command = find_command(commands, who, argc, argv, reply);
 	Arguments arguments{};
 
-	for (const Command &command : commands) {
-		if (!(command.name == name))
-			continue;
-		arguments.count = argc - 1;
-		bool good = arguments.count >= command.least && arguments.count <= command.most;
-		for (u32 i = 0; good && i < arguments.count; i++) {
-			const auto number = argument_of(text_of(argv[i + 1]));
+	if (!command)
+		return Error::invalid;
+	while (arguments.count < argc - 1) {
+		const auto number = argument_of(text_of(argv[arguments.count + 1]));
 
-			good = number.ok();
-			arguments.values[i] = good ? number.value() : 0; /* it is ok */
-		}
-		if (!good) {
-			reply << "corbel-pool: expected: " << command.name << " " << command.usage;
+		if (!number.ok()) {
+			tell_usage(*command, who, reply);
 			return Error::invalid;
 		}
-		if (failed_.load(rt::Order::relaxed) && command.run != &Engine::show_mover)
-			return Error::io;
-		const auto done = (this->*command.run)(arguments, reply);
-		if (pool_.is_broken())
-			fail(Error::io);
-		note_changed();
-		kick();
-		return done;
+		arguments.values[arguments.count++] = number.value(); /* it is ok */
 	}
-	reply << "corbel-pool: there is no message '" << name << "'; there are:";
-	for (const Command &command : commands)
-		reply << " " << command.name;
-	return Error::invalid;
+	if (failed_.load(rt::Order::relaxed) && command->run != &Engine::show_mover)
+		return Error::io;
+	const auto done = (this->*command->run)(arguments, reply);
+	if (pool_.is_broken())
+		fail(Error::io);
+	note_changed();
+	kick();
+	return done;
 }
 
 /* ---- volumes --------------------------------------------------------------------------------- */

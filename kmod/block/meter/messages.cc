@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* messages.cc - what can be asked of a meter, and what it tells. */
 #include "meter.hh"
-#include "../number.hh"
+#include "../words.hh"
 
 namespace corbel::qos {
 
@@ -26,27 +26,19 @@ constinit const Meter::Command Meter::commands[] = {
 using block::number_of;
 using block::text_of;
 
+static constexpr rt::Text who = "corbel-qos";
+
 Result<void> Meter::message(unsigned argc, char **argv, Reply &reply)
 {
 	const rt::MutexGuard guard(mutex_);
-	const rt::Text name = argc ? text_of(argv[0]) : rt::Text();
+	const Command *command = block::find_command(commands, who, argc, argv, reply);
 
-	for (const Command &command : commands) {
-		if (!(command.name == name))
-			continue;
-		if (argc - 1 >= command.least && argc - 1 <= command.most) {
-			const auto done = (this->*command.run)(argc - 1, argv + 1, reply);
-
-			if (done.ok() || done.error() != Error::invalid || reply.size())
-				return done;
-		}
-		reply << "corbel-qos: expected: " << command.name << " " << command.usage;
+	if (!command)
 		return Error::invalid;
-	}
-	reply << "corbel-qos: there is no message '" << name << "'; there are:";
-	for (const Command &command : commands)
-		reply << " " << command.name;
-	return Error::invalid;
+	const auto done = (this->*command->run)(argc - 1, argv + 1, reply);
+	if (!done.ok() && done.error() == Error::invalid && !reply.size())
+		block::tell_usage(*command, who, reply);
+	return done;
 }
 
 Result<corbel_workload *> Meter::existing(u64 number) const

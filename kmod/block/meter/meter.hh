@@ -12,7 +12,7 @@
 #pragma once
 
 #include "../../rt/lock.hh"
-#include "../engine/reply.hh"
+#include "../reply.hh"
 #include "../qos/counters.hh"
 #include "../qos/interval_map.hh"
 #include "../qos/scheduler.hh"

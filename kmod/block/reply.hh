@@ -2,8 +2,8 @@
 /* reply.hh - text for those who ask: words and numbers, in a buffer of a given size. */
 #pragma once
 
-#include "../../rt/text.hh"
-#include "../types.hh"
+#include "../rt/text.hh"
+#include "types.hh"
 
 namespace corbel::block {
 
