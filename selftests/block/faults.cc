@@ -64,6 +64,13 @@ struct scene {
 	std::unique_ptr<dm_device> pool;
 };
 
+/* The first @count. */
+void write_blocks(checked_volume &volume, uint64_t count, std::mt19937_64 &random)
+{
+	for (uint64_t block = 0; block < count; block++)
+		volume.write(block * block_bytes, block_bytes, random);
+}
+
 /* 0, or the error number of a write of 4 KiB. */
 int try_write(const checked_volume &volume, uint64_t at)
 {
@@ -137,8 +144,7 @@ void data_full_and_waiting()
 
 	at.start("");
 	auto volume = at.use(at.create());
-	for (uint64_t block = 0; block < 128; block++)
-		volume->write(block * block_bytes, block_bytes, random);
+	write_blocks(*volume, 128, random);
 	std::thread writer([&] { result = try_write(*volume, 200 * block_bytes); });
 	std::this_thread::sleep_for(std::chrono::milliseconds(300));
 	CHECK_EQ(result.load(), -1, "it did not wait");
@@ -166,8 +172,7 @@ void metadata_full()
 
 	at.start("1 error_if_no_space");
 	auto volume = at.use(at.create());
-	for (uint64_t block = 0; block < 64; block++)
-		volume->write(block * block_bytes, block_bytes, random);
+	write_blocks(*volume, 64, random);
 	volume->flush();
 	/* Each snapshot and write behind it takes nodes that stay. */
 	for (; volumes < 1000; volumes++) {
@@ -203,8 +208,7 @@ void data_device_fails()
 
 	at.start("1 error_if_no_space");
 	auto volume = at.use(at.create());
-	for (uint64_t block = 0; block < 64; block++)
-		volume->write(block * block_bytes, block_bytes, random);
+	write_blocks(*volume, 64, random);
 	volume->flush();
 	at.pool->message(fmt::format("snapshot {}", volume->id));
 	at.fail(at.data);
@@ -236,8 +240,7 @@ void metadata_device_fails()
 
 	at.start("1 error_if_no_space");
 	auto volume = at.use(at.create());
-	for (uint64_t block = 0; block < 64; block++)
-		volume->write(block * block_bytes, block_bytes, random);
+	write_blocks(*volume, 64, random);
 	volume->flush();
 	const auto safe = volume->expected;
 	const auto id = volume->id;

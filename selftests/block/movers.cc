@@ -71,6 +71,14 @@ struct scene {
 		pool = std::make_unique<dm_device>("corbel-test", pool_sectors(devices),
 						   pool_table(devices));
 	}
+	/* What it holds then. */
+	std::vector<char> fill(uint64_t id, std::mt19937_64 &random) const
+	{
+		checked_volume volume(*pool, id, std::vector<char>(volume_bytes));
+
+		volume.fill(random);
+		return volume.expected;
+	}
 	uint64_t create() const
 	{
 		return std::stoull(pool->message(fmt::format("create {}", blocks)));
@@ -176,14 +184,8 @@ receipt moved_with(unsigned snapshots)
 	scene at;
 	std::mt19937_64 random(1);
 	const uint64_t id = at.create();
-	std::vector<char> expected;
+	const std::vector<char> expected = at.fill(id, random);
 
-	{
-		checked_volume volume(*at.pool, id, std::vector<char>(volume_bytes));
-		for (uint64_t from = 0; from < volume_bytes; from += volume.most)
-			volume.write(from, volume.most, random);
-		expected = volume.expected;
-	}
 	std::string all;
 	for (unsigned made = 0; made < snapshots; made++) {
 		all += fmt::format(" {}", id);
@@ -233,8 +235,7 @@ void evacuation()
 
 	{
 		checked_volume volume(*at.pool, id, std::vector<char>(volume_bytes));
-		for (uint64_t from = 0; from < volume_bytes; from += volume.most)
-			volume.write(from, volume.most, random);
+		volume.fill(random);
 		CHECK(used_of(*at.pool, 0) > 0, "nothing is on the first device");
 		at.pool->message("limit 0 0");
 		CHECK(at.pool->refuses("resize_device 0 0"),
@@ -267,8 +268,7 @@ void cut_off()
 	std::mt19937_64 random(3);
 	checked_volume volume(*at.pool, at.create(), std::vector<char>(volume_bytes));
 
-	for (uint64_t from = 0; from < volume_bytes; from += volume.most)
-		volume.write(from, volume.most, random);
+	volume.fill(random);
 	at.pool->message(fmt::format("move 0 0 {} 1", 1 << 20));
 	wait_until("something is moved", [&] { return mover_of(*at.pool).moved > 8; });
 	at.pool->message("cancel");
@@ -288,14 +288,8 @@ void interrupted()
 	scene at;
 	std::mt19937_64 random(4);
 	const uint64_t id = at.create();
-	std::vector<char> expected;
+	const std::vector<char> expected = at.fill(id, random);
 
-	{
-		checked_volume volume(*at.pool, id, std::vector<char>(volume_bytes));
-		for (uint64_t from = 0; from < volume_bytes; from += volume.most)
-			volume.write(from, volume.most, random);
-		expected = volume.expected;
-	}
 	for (unsigned i = 0; i < 6; i++) {
 		at.pool->message(fmt::format("move {} 0 {} {}", i % 2, 1 << 20, 1 - i % 2));
 		std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));

@@ -144,8 +144,7 @@ void deleted_in_any_order()
 	for (unsigned i = 0; i < 4; i++) {
 		const auto id = std::stoull(pool.message(fmt::format("create {}", 2048)));
 		checked_volume volume(pool, id, std::vector<char>(volume_bytes));
-		for (uint64_t at = 0; at < volume_bytes; at += volume.most)
-			volume.write(at, volume.most, random);
+		volume.fill(random);
 	}
 	for (const unsigned id : {4, 2, 1, 3})
 		pool.message(fmt::format("delete {}", id));

@@ -17,28 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-/* The kernel's memory, which the block store asks for. */
-extern "C" void *corbel_alloc(std::size_t bytes, bool)
-{
-	return std::calloc(1, bytes);
-}
-extern "C" void corbel_free(void *memory)
-{
-	std::free(memory);
-}
-extern "C" void *corbel_alloc_pages(std::size_t bytes)
-{
-	return std::calloc(1, bytes);
-}
-extern "C" void corbel_free_pages(void *memory)
-{
-	std::free(memory);
-}
-extern "C" void *corbel_alloc_mappable(std::size_t bytes)
-{
-	return std::calloc(1, bytes);
-}
-
 namespace corbel::selftest {
 
 namespace {

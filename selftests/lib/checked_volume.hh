@@ -41,6 +41,11 @@ public:
 			 "volume {}: {} bytes at {}: {}", id, bytes, at, std::strerror(errno));
 		std::memcpy(&expected[at], buffer, bytes);
 	}
+	void fill(std::mt19937_64 &random)
+	{
+		for (uint64_t at = 0; at < expected.size(); at += most)
+			write(at, std::min<uint64_t>(most, expected.size() - at), random);
+	}
 	void read(uint64_t at, uint64_t bytes)
 	{
 		CHECK_EQ(pread(fd.get(), buffer, bytes, at), bytes, "volume {}: {} bytes at {}: {}",
