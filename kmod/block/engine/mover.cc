@@ -79,11 +79,12 @@ bool Mover::step()
 /* Keeps writes from the next few blocks. False: it waits for space, or for a commit. */
 bool Mover::pick()
 {
-	if (is_cancelled_ || next_ > last_ || engine_.failed_.load(rt::Order::relaxed)) {
-		end(is_cancelled_   ? State::cancelled
-		    : next_ > last_ ? State::done
-				    : State::failed,
-		    next_ > last_ || is_cancelled_ ? 0 : rt::to_errno(Error::io));
+	if (is_cancelled_ || next_ > last_) {
+		end(is_cancelled_ ? State::cancelled : State::done);
+		return true;
+	}
+	if (engine_.failed_.load(rt::Order::relaxed)) {
+		end(State::failed, rt::to_errno(Error::io));
 		return true;
 	}
 	struct Found {

@@ -98,12 +98,9 @@ void Engine::note_own(corbel_volume &volume, Lba lba, Mba mba, Pba pba)
 {
 	/* Before anybody can write to it with FUA, and believe that what leads to it is safe. */
 	note_changed();
-	/* Whatever was known of a number that has been used before. */
+	/* A chunk that is there is always found: without memory, nothing was known either. */
+	(void)middle_.chunk(of_pool, mba.value);
 	note_place(mba, pba);
-	const auto middle = middle_.chunk(of_pool, mba.value);
-	if (middle.ok())
-		note_place(mba, pba);
-	logical_.set(volume.owner, lba.value, logical_entry(mba, false));
 	const auto made = logical_.chunk(volume.owner, lba.value);
 	if (!made.ok())
 		return;
