@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 using qemu::Json;
 
 constexpr auto command_limit = 5s;
+/* To begin a mirror both QEMUs look at their disks. The guest runs: there is no hurry. */
+constexpr auto mirror_limit = 30s;
 constexpr const char *fd_name = "corbel-migration";
 constexpr std::uint64_t downtime_limit_ms = 100;
 
@@ -25,9 +27,10 @@ Result<Monitor> Monitor::connect(const qemu::Runtime &runtime, const qemu::Launc
 	return Monitor(CORBEL_EXPECT(qemu::Qmp::connect(runtime.monitor(), limit, launch.pid)));
 }
 
-Result<void> Monitor::tell(const std::string &command, const Json &arguments)
+Result<void> Monitor::tell(const std::string &command, const Json &arguments,
+			   std::chrono::milliseconds limit)
 {
-	(void)CORBEL_EXPECT(qmp_.execute(command, command_limit, arguments));
+	(void)CORBEL_EXPECT(qmp_.execute(command, limit, arguments));
 	return {};
 }
 
@@ -157,15 +160,19 @@ Result<void> Monitor::end_serving()
 Result<void> Monitor::begin_mirror(const std::string &name, const std::string &node, int fd)
 {
 	CORBEL_EXPECT(qmp_.give(fd, name, command_limit));
-	CORBEL_EXPECT(tell("blockdev-add", {{"driver", "nbd"},
-					    {"node-name", name},
-					    {"server", {{"type", "fd"}, {"str", name}}},
-					    {"export", node}}));
-	return tell("blockdev-mirror", {{"job-id", name},
-					{"device", node},
-					{"target", name},
-					{"sync", "full"},
-					{"auto-dismiss", false}});
+	CORBEL_EXPECT(tell("blockdev-add",
+			   {{"driver", "nbd"},
+			    {"node-name", name},
+			    {"server", {{"type", "fd"}, {"str", name}}},
+			    {"export", node}},
+			   mirror_limit));
+	return tell("blockdev-mirror",
+		    {{"job-id", name},
+		     {"device", node},
+		     {"target", name},
+		     {"sync", "full"},
+		     {"auto-dismiss", false}},
+		    mirror_limit);
 }
 
 Result<std::vector<Mirror>> Monitor::mirrors()

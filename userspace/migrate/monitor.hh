@@ -82,7 +82,8 @@ public:
 private:
 	explicit Monitor(qemu::Qmp qmp) : qmp_(std::move(qmp)) {}
 	[[nodiscard]] Result<void> tell(const std::string &command,
-					const qemu::Json &arguments = qemu::Json::object());
+					const qemu::Json &arguments = qemu::Json::object(),
+					std::chrono::milliseconds limit = std::chrono::seconds(5));
 
 	qemu::Qmp qmp_;
 };
