@@ -21,10 +21,10 @@ constexpr std::uint64_t downtime_limit_ms = 100;
 
 } /* namespace */
 
-Result<Monitor> Monitor::connect(const qemu::Runtime &runtime, const qemu::Launch &launch,
-				 std::chrono::milliseconds limit)
+Result<Monitor> Monitor::connect(const qemu::Runtime &runtime, const qemu::Launch &launch)
 {
-	return Monitor(CORBEL_EXPECT(qemu::Qmp::connect(runtime.monitor(), limit, launch.pid)));
+	return Monitor(
+		CORBEL_EXPECT(qemu::Qmp::connect(runtime.monitor(), command_limit, launch.pid)));
 }
 
 Result<void> Monitor::tell(const std::string &command, const Json &arguments,

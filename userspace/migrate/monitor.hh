@@ -32,9 +32,8 @@ struct Mirror {
 
 class Monitor {
 public:
-	[[nodiscard]] static Result<Monitor>
-	connect(const qemu::Runtime &runtime, const qemu::Launch &launch,
-		std::chrono::milliseconds limit = std::chrono::seconds(2));
+	[[nodiscard]] static Result<Monitor> connect(const qemu::Runtime &runtime,
+						     const qemu::Launch &launch);
 
 	/* "running", "paused", "inmigrate". */
 	[[nodiscard]] Result<std::string> status();
