@@ -57,7 +57,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 
 	set.text(
 		"--modules", options->modules, "DIR",
-		"Folder of corbel.ko, corbel_irq.ko and corbel_postcopy.ko; by default next to this tool, in ../modules "
+		"Folder of corbel.ko, corbel_irq.ko, corbel_postcopy.ko and dm-corbel.ko; by default next to this tool, in ../modules "
 		"of it, and below /lib/modules");
 	set.json(options->json);
 	return [options] { return examine(*options); };

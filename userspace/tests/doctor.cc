@@ -22,6 +22,7 @@ protected:
 		root.write("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
 		root.write("sys/module/module/parameters/sig_enforce", "N\n");
 		root.write("proc/sys/kernel/ftrace_enabled", "1\n");
+		root.write("sys/class/misc/device-mapper/dev", "10:236\n");
 		root.write("sys/module/kvm/refcnt", "1\n");
 		root.write("sys/module/kvm_amd/parameters/avic", "N\n");
 		root.write("sys/kernel/btf/vmlinux", "\x9f\xeb\x01");
@@ -96,6 +97,16 @@ TEST_F(DoctorTest, ftrace)
 	EXPECT_THAT(found("ftrace").remedy, HasSubstr("kernel.ftrace_enabled=1"));
 }
 
+TEST_F(DoctorTest, device_mapper)
+{
+	std::filesystem::remove_all(root.path() / "sys/class/misc/device-mapper");
+	EXPECT_EQ(found("device_mapper").severity, Severity::warning);
+	EXPECT_THAT(found("device_mapper").summary, HasSubstr("no pools"));
+	root.write("lib/modules/6.1.0-42-amd64/kernel/drivers/md/dm-mod.ko.xz", "");
+	EXPECT_EQ(found("device_mapper").severity, Severity::ok);
+	EXPECT_THAT(found("device_mapper").summary, HasSubstr("dm-mod.ko.xz can be loaded"));
+}
+
 TEST_F(DoctorTest, hardware_that_posts)
 {
 	root.write("sys/module/kvm_amd/parameters/avic", "Y\n");
@@ -123,8 +134,11 @@ TEST_F(DoctorTest, modules_that_are_not_there)
 
 	check_modules(host, root.path() / "nowhere", findings);
 	EXPECT_EQ(count_of(findings, Severity::problem), 2U) << "none that is needed is loaded";
-	EXPECT_EQ(count_of(findings, Severity::warning), 4U)
-		<< "one that may be needed is not, and no file was found";
+	EXPECT_EQ(count_of(findings, Severity::warning), 6U)
+		<< "two that may be needed are not, and no file was found";
+	EXPECT_THAT(show_findings(findings),
+		    HasSubstr("dm_corbel is not loaded: there are no pools"));
+	EXPECT_THAT(show_findings(findings), HasSubstr("dm-corbel.ko was not found"));
 }
 
 TEST_F(DoctorTest, a_file_that_is_no_module)
@@ -134,8 +148,9 @@ TEST_F(DoctorTest, a_file_that_is_no_module)
 	root.write("built/corbel.ko", "nothing of the kind");
 	root.write("built/corbel_irq.ko", "");
 	root.write("built/corbel_postcopy.ko", "");
+	root.write("built/dm-corbel.ko", "");
 	check_modules(host, root.path() / "built", findings);
-	EXPECT_EQ(count_of(findings, Severity::problem), 5U) << show_findings(findings);
+	EXPECT_EQ(count_of(findings, Severity::problem), 6U) << show_findings(findings);
 }
 
 corbel_hook_info hook(unsigned state)

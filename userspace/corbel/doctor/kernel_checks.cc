@@ -15,7 +15,7 @@ namespace corbel::cli {
 namespace {
 
 constexpr const char *signing_remedy =
-	"Sign corbel.ko, corbel_irq.ko and corbel_postcopy.ko with a key that this machine trusts (mokutil --import), "
+	"Sign corbel.ko, corbel_irq.ko, corbel_postcopy.ko and dm-corbel.ko with a key that this machine trusts (mokutil --import), "
 	"or turn Secure Boot off in the firmware.";
 
 Finding check_release(const Host &host)
@@ -133,6 +133,27 @@ Finding check_config(const Host &host)
 					       host.release));
 }
 
+/* In the kernel, or a module that is loaded, or one that can be. */
+Finding check_device_mapper(const Host &host)
+{
+	const auto module =
+		fmt::format("/lib/modules/{}/kernel/drivers/md/dm-mod.ko", host.release);
+
+	if (host.has("/sys/class/misc/device-mapper"))
+		return ok("device_mapper", "device-mapper is there, for pools of volumes");
+	for (const char *packed : {"", ".xz", ".zst", ".gz"})
+		if (host.has(module + packed))
+			return ok("device_mapper",
+				  fmt::format("{}{} can be loaded, for pools of volumes", module,
+					      packed));
+	return warning("device_mapper",
+		       fmt::format("there is no device-mapper, nor {}: there are no pools of "
+				   "volumes",
+				   module),
+		       "Run `modprobe dm_mod`, or boot a kernel of Debian 12's packages, which "
+		       "has it.");
+}
+
 Finding check_ftrace(const Host &host)
 {
 	auto enabled = host.line("/proc/sys/kernel/ftrace_enabled");
@@ -170,6 +191,7 @@ void check_kernel(const Host &host, Findings &findings)
 	findings.push_back(check_lockdown(host));
 	findings.push_back(check_signing(host));
 	findings.push_back(check_config(host));
+	findings.push_back(check_device_mapper(host));
 	findings.push_back(check_ftrace(host));
 }
 

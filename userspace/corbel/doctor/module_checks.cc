@@ -24,20 +24,22 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Module {
-	std::string_view name;
+	std::string_view name; /* in /sys/module */
+	std::string_view file;
 	/* What there is not without it; nothing: most verbs need it. */
 	std::string_view serves;
 };
 
 /* In the order in which they are loaded. */
-constexpr std::array modules{Module{"corbel", ""}, Module{"corbel_irq", ""},
-			     Module{"corbel_postcopy", "memory objects for guests"}};
+constexpr std::array modules{
+	Module{"corbel", "corbel.ko", ""}, Module{"corbel_irq", "corbel_irq.ko", ""},
+	Module{"corbel_postcopy", "corbel_postcopy.ko", "memory objects for guests"},
+	Module{"dm_corbel", "dm-corbel.ko", "pools of volumes"}};
 
 /* Where the file of a module may be, the most likely first. */
-std::vector<fs::path> places_of(const Host &host, const fs::path &folder, std::string_view module)
+std::vector<fs::path> places_of(const Host &host, const fs::path &folder, std::string_view file)
 {
 	std::vector<fs::path> places;
-	auto file = fmt::format("{}.ko", module);
 
 	if (!folder.empty())
 		return {folder / file};
@@ -66,10 +68,16 @@ std::optional<fs::path> find_file(const std::vector<fs::path> &places)
 
 std::string reload_remedy(const fs::path &file)
 {
-	return fmt::format(
-		"Load the new ones: `rmmod corbel_postcopy corbel_irq corbel`, then `insmod "
-		"{0}/corbel.ko`, `insmod {0}/corbel_irq.ko` and `insmod {0}/corbel_postcopy.ko`.",
-		file.parent_path().string());
+	const auto folder = file.parent_path().string();
+	std::string names, inserts;
+
+	for (const auto &module : modules) {
+		names = fmt::format(" {}{}", module.name, names);
+		inserts += fmt::format("{}`insmod {}/{}`", inserts.empty() ? "" : ", ", folder,
+				       module.file);
+	}
+	return fmt::format("Load the new ones: stop the pools, `rmmod{}`, then {}.", names,
+			   inserts);
 }
 
 Finding compare(const Host &host, std::string_view module, const fs::path &file)
@@ -116,8 +124,8 @@ Finding compare(const Host &host, std::string_view module, const fs::path &file)
 
 Finding not_loaded(const std::string &check, const Module &module)
 {
-	auto remedy =
-		fmt::format("Run `modprobe {0}`, or `insmod {0}.ko` from a build.", module.name);
+	auto remedy = fmt::format("Run `modprobe {}`, or `insmod {}` from a build.", module.name,
+				  module.file);
 
 	if (module.serves.empty())
 		return problem(check, fmt::format("{} is not loaded", module.name), remedy);
@@ -147,15 +155,15 @@ void check_modules(const Host &host, const fs::path &folder, Findings &findings)
 		const auto module = one.name;
 
 		findings.push_back(check_loaded(host, one));
-		auto places = places_of(host, folder, module);
+		auto places = places_of(host, folder, one.file);
 		if (auto file = find_file(places))
 			findings.push_back(compare(host, module, *file));
 		else
 			findings.push_back(warning(
 				fmt::format("built.{}", module),
-				fmt::format("{}.ko was not found, so it cannot be compared with "
+				fmt::format("{} was not found, so it cannot be compared with "
 					    "what is loaded; looked in {} and {} more",
-					    module, places.front().parent_path().string(),
+					    one.file, places.front().parent_path().string(),
 					    places.size() - 1),
 				"Name the folder it was built in with --modules."));
 	}
