@@ -4,7 +4,6 @@
 #include "schema.hh"
 #include "verb.hh"
 
-#include <cerrno>
 #include <memory>
 
 #include <fmt/format.h>
@@ -22,15 +21,6 @@ struct Options {
 	bool dry_run = false;
 	bool json = false;
 };
-
-Result<void> check_path(const std::string &text)
-{
-	if (text.starts_with('/'))
-		return {};
-	return failure(EINVAL, fmt::format("'{}' is not an absolute path; the daemon has a folder "
-					   "of its own.",
-					   text));
-}
 
 ExitCode show(const Json &answer)
 {

@@ -58,6 +58,15 @@ ExitCode show_volumes(const Json &volumes, std::string_view none)
 
 } /* namespace */
 
+Result<void> check_path(const std::string &text)
+{
+	if (text.starts_with('/'))
+		return {};
+	return failure(EINVAL, fmt::format("'{}' is not an absolute path; the daemon has a folder "
+					   "of its own.",
+					   text));
+}
+
 Result<void> check_pool_name(const std::string &text)
 {
 	if (pool::is_pool_name(text))

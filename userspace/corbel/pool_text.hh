@@ -25,6 +25,8 @@ void declare_size(OptionSet &set, std::string &value, const char *help);
 /* What a verb that destroys has. */
 void declare_yes(OptionSet &set, bool &value);
 
+/* Absolute, as the daemon has a folder of its own. */
+[[nodiscard]] Result<void> check_path(const std::string &text);
 /* Of one that is called by a name of a pool, of a volume: errors say what is one. */
 [[nodiscard]] Result<void> check_pool_name(const std::string &text);
 [[nodiscard]] Result<void> check_volume_name(const std::string &text);

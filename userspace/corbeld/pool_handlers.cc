@@ -145,6 +145,22 @@ void add_pools(Dispatcher &dispatcher, Pools &pools, jobs::Engine &engine)
 				CORBEL_EXPECT(volumes::parse_device(text(arguments, "device"))),
 				arguments.value("force", false), is_dry(arguments));
 		});
+	dispatcher.add_object(cli::pool_resize_device_verb, [&](const Json &arguments) {
+		return pools.resize_device(text(arguments, "pool"), text(arguments, "device"),
+					   is_dry(arguments));
+	});
+	dispatcher.add_object(cli::pool_import_verb, [&](const Json &arguments) {
+		return pools.import({.name = text(arguments, "name"),
+				     .meta = arguments.value("meta", std::vector<std::string>()),
+				     .places = volumes::block_devices()},
+				    is_dry(arguments));
+	});
+	dispatcher.add_object(cli::pool_delete_verb, [&](const Json &arguments) {
+		return pools.erase({.pool = text(arguments, "pool"),
+				    .confirm = text(arguments, "confirm"),
+				    .force = arguments.value("force", false)},
+				   is_dry(arguments));
+	});
 	dispatcher.add_object(cli::pool_evacuate_verb, [&](const Json &arguments) {
 		return begin(pools, engine, volumes::evacuate_kind, arguments, 0,
 			     fmt::format("Moves all data away from device {} of pool {}.",

@@ -214,27 +214,51 @@ Result<void> erase_label(const std::string &path, const std::string &device)
 	return told(taken->flush(), path);
 }
 
+std::vector<std::string> block_devices()
+{
+	std::vector<std::string> paths;
+	std::error_code error;
+
+	for (const auto &entry : std::filesystem::directory_iterator("/sys/class/block", error))
+		paths.push_back("/dev/" + entry.path().filename().string());
+	return paths;
+}
+
 Result<std::string> find_device(const std::string &path, const std::string &pool,
-				const std::string &device)
+				const std::string &device, const std::vector<std::string> &others)
 {
 	const auto is_it = [&](const std::string &candidate) {
 		const auto label = read_label(candidate);
 
 		return label && label->pool == pool && label->device == device;
 	};
-	std::error_code error;
 
 	if (is_it(path))
 		return path;
-	for (const auto &entry : std::filesystem::directory_iterator("/sys/class/block", error)) {
-		auto candidate = "/dev/" + entry.path().filename().string();
+	if (const auto other = std::ranges::find_if(others, is_it); other != others.end())
+		return *other;
+	return failure(ENOENT,
+		       fmt::format("Data device {} of pool {} is not there: {}.", device, pool,
+				   path.empty() ? "no block device has its label"
+						: fmt::format("{} has not its label, and no other "
+							      "block device has",
+							      path)));
+}
 
-		if (is_it(candidate))
-			return candidate;
+std::optional<block::SuperblockV1> super_on(const std::string &path)
+{
+	const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+
+	for (const std::uint64_t place : {0, 1}) {
+		block::SuperblockV1 super;
+
+		if (fd &&
+		    ::pread(fd.get(), &super, sizeof(super),
+			    static_cast<off_t>(place * block::meta_bytes)) == sizeof(super) &&
+		    block::is_whole(super, {place}))
+			return super;
 	}
-	return failure(ENOENT, fmt::format("Data device {} of pool {} is not there: {} has not its "
-					   "label, and no other block device has.",
-					   device, pool, path));
+	return std::nullopt;
 }
 
 Result<std::string> number_of(const std::string &path)

@@ -2,6 +2,7 @@
 /* data_device.hh - block devices that a pool takes, and the labels on those with its data. */
 #pragma once
 
+#include "../../kmod/block/format.hh"
 #include "../../kmod/block/label.hh"
 #include "../../kmod/block/store.hh"
 #include "../pool/meta_device.hh"
@@ -9,7 +10,9 @@
 #include <libcorbel/error.hh>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace corbel::volumes {
 
@@ -38,12 +41,17 @@ struct Label {
 /* So that no pool takes it for its own any more. */
 [[nodiscard]] Result<void> erase_label(const std::string &path, const std::string &device);
 
+/* Paths of all that this host has. */
+[[nodiscard]] std::vector<std::string> block_devices();
 /*
- * Where the device with these UUIDs is: @path, or, as names of disks change, another. ENOENT:
- * it is nowhere.
+ * Where the device with these UUIDs is: @path, or, as names of disks change, one of @others.
+ * ENOENT: it is none of them.
  */
-[[nodiscard]] Result<std::string> find_device(const std::string &path, const std::string &pool,
-					      const std::string &device);
+[[nodiscard]] Result<std::string>
+find_device(const std::string &path, const std::string &pool, const std::string &device,
+	    const std::vector<std::string> &others = block_devices());
+/* A superblock of the pool whose metadata is there, if it is; nobody need have it for himself. */
+[[nodiscard]] std::optional<block::SuperblockV1> super_on(const std::string &path);
 
 /* "8:16"; of a file its path. */
 [[nodiscard]] Result<std::string> number_of(const std::string &path);

@@ -39,6 +39,16 @@ Result<std::uint64_t> block_size_of(std::uint64_t bytes)
 	return bytes;
 }
 
+Result<std::uint64_t> sectors_of(const std::string &path)
+{
+	const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	const auto end = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
+
+	if (end < 0)
+		return failure(errno, fmt::format("{}: {}.", path, describe_errno(errno)));
+	return static_cast<std::uint64_t>(end) / 512;
+}
+
 /* One more device of a pool, whose label is written when all else has been checked. */
 struct Newcomer {
 	std::unique_ptr<MetaDevice> device;
@@ -106,7 +116,8 @@ Json mover_json(const MoverStatus &mover)
 		{"skipped", mover.skipped}};
 }
 
-/* What metadata that nobody uses says of itself, as a pool that is started would. */
+} /* namespace */
+
 PoolStatus status_of(const pool::Survey &survey)
 {
 	const auto &super = survey.super;
@@ -132,8 +143,6 @@ PoolStatus status_of(const pool::Survey &survey)
 	}
 	return status;
 }
-
-} /* namespace */
 
 Result<DeviceWish> parse_device(const std::string &text)
 {
@@ -434,12 +443,7 @@ Result<Table> Pools::table_of(PoolRecord &pool)
 		record.path = CORBEL_EXPECT(find_device(record.path, pool.uuid, record.uuid));
 		devices += " " + CORBEL_EXPECT(number_of(record.path));
 		count++;
-		const ScopedFd fd(::open(record.path.c_str(), O_RDONLY | O_CLOEXEC));
-		const auto end = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
-		if (end < 0)
-			return failure(errno,
-				       fmt::format("{}: {}.", record.path, describe_errno(errno)));
-		table.sectors += static_cast<std::uint64_t>(end) / 512;
+		table.sectors += CORBEL_EXPECT(sectors_of(record.path));
 	}
 	table.parameters += fmt::format(" {}{}", count, devices);
 	return table;
@@ -581,6 +585,51 @@ Result<Json> Pools::add_device(const std::string &name, const DeviceWish &wish, 
 		(void)erase_label(wish.path, newcomer.record.uuid);
 		return std::unexpected(reloaded.error());
 	}
+	return answer;
+}
+
+Result<Json> Pools::resize_device(const std::string &name, const std::string &named, bool dry_run)
+{
+	const auto guard = changing();
+	auto pool = CORBEL_EXPECT(records_.pool(name));
+	const auto device = CORBEL_EXPECT(started(pool));
+	const auto now = CORBEL_EXPECT(status(pool));
+	const auto number = CORBEL_EXPECT(device_number(pool, now, named));
+	const auto *record = record_of(pool, now, number);
+	const auto &before = *now.device(number);
+
+	if (!record)
+		return failure(ENOENT, fmt::format("Device {} of pool '{}' is none that this host "
+						   "remembers.",
+						   number, name));
+	const auto blocks =
+		data_blocks(CORBEL_EXPECT(sectors_of(record->path)) * 512, now.block_bytes());
+	if (blocks < before.blocks)
+		return failure(
+			ENOSPC,
+			fmt::format("{0} has room for {1}, and pool '{2}' has {3} on it: "
+				    "`corbel pool shrink {2} {4} SIZE` comes before a "
+				    "device is made smaller.",
+				    record->path, pool::size_text(blocks * now.block_bytes()), name,
+				    pool::size_text(before.blocks * now.block_bytes()), number));
+	const auto mover = CORBEL_EXPECT(parse_mover(CORBEL_EXPECT(message(pool, "mover"))));
+	if (mover.state == "running")
+		return failure(EBUSY, fmt::format("Blocks of pool '{}' are being moved: `corbel "
+						  "job list` shows by what.",
+						  name));
+	const bool changed = blocks > before.blocks || before.limit < blocks;
+	if (changed && !dry_run) {
+		/* The kernel looks how large it is, when it has a table. */
+		CORBEL_EXPECT(mapper_.reload(device.name, CORBEL_EXPECT(table_of(pool))));
+		(void)CORBEL_EXPECT(mapper_.message(
+			device.name, fmt::format("resize_device {} {}", number, blocks)));
+		if (before.limit < before.blocks)
+			(void)CORBEL_EXPECT(mapper_.message(
+				device.name, fmt::format("limit {} {}", number, blocks)));
+	}
+	auto answer = change_of(name, dry_run, changed);
+	answer["device"] = record->path;
+	answer["bytes"] = blocks * now.block_bytes();
 	return answer;
 }
 

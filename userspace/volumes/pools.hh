@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pools.hh - pools of this host: made, started, given devices and rid of them.
+ * pools.hh - pools of this host: made, started, given devices and rid of them, brought here from
+ * another host and taken apart.
  *
  * A pool's metadata says what is in it; what is kept here is its name, and where its devices
  * were last seen. They are looked for by label if they are not there.
@@ -13,6 +14,8 @@
 #include "mapper.hh"
 #include "records.hh"
 #include "target.hh"
+
+#include "../pool/survey.hh"
 
 #include <nlohmann/json.hpp>
 
@@ -39,6 +42,18 @@ struct PoolWish {
 	bool force;
 };
 
+struct ImportWish {
+	std::string name; /* empty: as it is remembered, or after its UUID */
+	std::vector<std::string> meta; /* paths; none: those of pools that are not known here */
+	std::vector<std::string> places; /* where devices are looked for */
+};
+
+struct DeleteWish {
+	std::string pool;
+	std::string confirm; /* its name again */
+	bool force; /* whatever it holds, and of which devices are not there */
+};
+
 /* What an error of a device is for who waits for a warning. */
 using Warn = std::function<void(const std::string &sentence)>;
 
@@ -55,6 +70,13 @@ public:
 	[[nodiscard]] Result<Json> stop(const std::string &pool, bool dry_run);
 	[[nodiscard]] Result<Json> add_device(const std::string &pool, const DeviceWish &wish,
 					      bool force, bool dry_run);
+	/* It has grown: all of it is used. */
+	[[nodiscard]] Result<Json> resize_device(const std::string &pool, const std::string &device,
+						 bool dry_run);
+	/* Pools that another host made, or this one when it had another state; none is started. */
+	[[nodiscard]] Result<Json> import(const ImportWish &wish, bool dry_run);
+	/* What it holds is lost; its devices are nobody's. */
+	[[nodiscard]] Result<Json> erase(const DeleteWish &wish, bool dry_run);
 
 	/* Those that are to be there, after a start of the daemon. */
 	void start_all(const Warn &warn);
@@ -86,12 +108,18 @@ private:
 	[[nodiscard]] Result<void> check_meta(const PoolRecord &pool);
 	[[nodiscard]] Result<void> start(PoolRecord &pool, const Warn &warn);
 	[[nodiscard]] Result<void> forget_left(PoolRecord &pool);
+	[[nodiscard]] Result<Json> import_one(const std::string &meta, const ImportWish &wish,
+					      bool dry_run);
+	[[nodiscard]] Result<std::string> name_for(const std::string &uuid,
+						   const std::string &wanted);
 
 	std::mutex lock_;
 	Records records_;
 	Mapper &mapper_;
 };
 
+/* What metadata that nobody uses says of itself, as a pool that is started would. */
+[[nodiscard]] PoolStatus status_of(const pool::Survey &survey);
 /* "corbel-POOL", "corbel-POOL-VOLUME". */
 [[nodiscard]] std::string mapped_name(const std::string &pool);
 [[nodiscard]] std::string mapped_name(const std::string &pool, const std::string &volume);

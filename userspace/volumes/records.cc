@@ -100,6 +100,16 @@ Result<void> Records::put(const PoolRecord &pool, bool is_new)
 	return {};
 }
 
+Result<void> Records::erase(const PoolRecord &pool)
+{
+	state::Transaction change{.conditions = {}, .changes = {state::Erase{pool_key(pool.name)}}};
+
+	for (const auto &entry : CORBEL_EXPECT(state::list_all(store_, volume_prefix(pool.name))))
+		change.changes.emplace_back(state::Erase{entry.key});
+	(void)CORBEL_EXPECT(store_.commit(change));
+	return {};
+}
+
 Result<std::vector<VolumeRecord>> Records::volumes(const std::string &pool)
 {
 	const auto prefix = volume_prefix(pool);

@@ -39,6 +39,8 @@ public:
 	[[nodiscard]] Result<std::vector<PoolRecord>> pools();
 	/* EEXIST: @is_new, and there is one. */
 	[[nodiscard]] Result<void> put(const PoolRecord &pool, bool is_new = false);
+	/* Its volumes, too. */
+	[[nodiscard]] Result<void> erase(const PoolRecord &pool);
 
 	/* By name. */
 	[[nodiscard]] Result<std::vector<VolumeRecord>> volumes(const std::string &pool);
