@@ -48,6 +48,8 @@ ExitCode show(const Json &answer)
 		   share(answer, "used_bytes", "bytes"),
 		   share(answer.at("meta"), "used_bytes", "bytes"),
 		   answer.at("meta").at("path").get<std::string>());
+	for (const auto &alarm : answer.at("alarms"))
+		fmt::print("alarm     {}\n", alarm.get<std::string>());
 	if (const auto &mover = answer.at("mover"); !mover.is_null())
 		fmt::print("mover     {}: device {}, {} of {} looked at, {} moved\n",
 			   mover.at("state").get<std::string>(),
@@ -91,6 +93,9 @@ Json describe()
 			  {"device", s::nullable(s::string("in /dev/mapper"))},
 			  {"mode", s::one_of_words({"rw", "ro", "failed", "stopped"})},
 			  {"policy", s::nullable(s::string("when it is full: queue or error"))},
+			  {"alarms", s::array(s::one_of_words({"failed", "data_full", "data_low",
+							       "meta_full", "meta_low"}),
+					      "what somebody should look at")},
 			  {"generation", s::count("commits")},
 			  {"block_bytes", s::count()},
 			  {"bytes", s::count("of all data devices")},

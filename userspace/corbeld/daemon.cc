@@ -150,6 +150,8 @@ Result<void> Daemon::start()
 	CORBEL_EXPECT(dispatcher_.check_complete());
 	local_ = CORBEL_EXPECT(LocalServer::start(dispatcher_, settings_.socket, settings_.group));
 	tender_ = std::jthread([this](const std::stop_token &stop) { tend(stop); });
+	watch_ = std::make_unique<PoolWatch>(*pools_, *warnings_);
+	watcher_ = std::jthread([this](const std::stop_token &stop) { watch_->run(stop); });
 	log(Level::notice,
 	    fmt::format("corbeld {} answers on {}.", CORBEL_VERSION, settings_.socket),
 	    {{"VERSION", CORBEL_VERSION}});

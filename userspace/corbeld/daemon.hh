@@ -11,6 +11,7 @@
 #include "departures.hh"
 #include "hosts.hh"
 #include "local_server.hh"
+#include "pool_watch.hh"
 #include "warnings.hh"
 
 #include "../jobs/engine.hh"
@@ -79,6 +80,8 @@ private:
 	/* The first to go: they use all else. */
 	std::unique_ptr<LocalServer> local_;
 	std::jthread tender_;
+	std::unique_ptr<PoolWatch> watch_;
+	std::jthread watcher_;
 };
 
 } /* namespace corbel::daemon */

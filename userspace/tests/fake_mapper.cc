@@ -82,9 +82,11 @@ Result<void> FakeMapper::take_data(Device &device, const Table &table)
 	const auto words = words_of(table.parameters);
 	std::set<std::string> there;
 
-	if (words.size() < 2 || words.size() != 2 + std::stoull(words[1]))
+	const auto end = words.size() < 2 ? 0 : 2 + std::stoull(words[1]);
+	/* Behind the devices: how many words of options, and these. */
+	if (!end || words.size() != end + 3 || words[end] != "2" || words[end + 1] != "low_water")
 		return refuse(EINVAL);
-	for (std::size_t i = 2; i < words.size(); i++) {
+	for (std::size_t i = 2; i < end; i++) {
 		const auto label = CORBEL_EXPECT(volumes::read_label(words[i]));
 		const auto &super = device.pool->super();
 
@@ -394,10 +396,10 @@ Result<std::string> FakeMapper::status(const std::string &name)
 		total += each.blocks;
 		count++;
 	}
-	return fmt::format("{} {}/{} {}/{} {} {} rw queue {}{}", super.header.generation,
+	return fmt::format("{} {}/{} {}/{} {} {} {} queue {}{}", super.header.generation,
 			   device->meta->blocks() - device->pool->free_meta(),
 			   device->meta->blocks(), used, total, super.data_block_bytes / 512,
-			   super.volumes, count, devices);
+			   super.volumes, mode, count, devices);
 }
 
 } /* namespace corbel::test */

@@ -34,6 +34,8 @@ public:
 	[[nodiscard]] const block::SuperblockV1 &super(const std::string &pool);
 	[[nodiscard]] volumes::Table table(const std::string &name);
 
+	/* That the status of pools says. */
+	std::string mode = "rw";
 	/* Of a mover: blocks for each look at it; how many are busy in the first pass. */
 	std::uint64_t pace = 1000;
 	std::uint64_t busy = 0;

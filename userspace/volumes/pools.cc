@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pools.hh"
 
+#include "alarms.hh"
+
 #include "../../kmod/block/pool.hh"
 #include "../pool/names.hh"
 #include "../pool/survey.hh"
@@ -102,6 +104,15 @@ Json device_json(const DeviceRecord &record, std::uint64_t block_bytes, const De
 		{"bytes", status.blocks * block_bytes},
 		{"used_bytes", status.used * block_bytes},
 		{"limit_bytes", status.limit * block_bytes}};
+}
+
+Json alarms_json(const PoolStatus &status)
+{
+	auto alarms = Json::array();
+
+	for (const auto alarm : alarms_of(status))
+		alarms.push_back(name_of(alarm));
+	return alarms;
 }
 
 Json mover_json(const MoverStatus &mover)
@@ -336,6 +347,7 @@ Result<Json> Pools::show(const std::string &name)
 		    {"device", device ? Json("/dev/mapper/" + device->name) : Json()},
 		    {"mode", now.mode},
 		    {"policy", device ? Json(now.policy) : Json()},
+		    {"alarms", alarms_json(now)},
 		    {"generation", now.generation},
 		    {"block_bytes", now.block_bytes()},
 		    {"bytes", now.total * now.block_bytes()},
@@ -436,16 +448,22 @@ Result<Table> Pools::table_of(PoolRecord &pool)
 	Table table{0, "corbel-pool", CORBEL_EXPECT(number_of(pool.meta)), false};
 	std::string devices;
 	std::size_t count = 0;
+	std::uint64_t blocks = 0;
+	const auto super = super_on(pool.meta);
 
+	if (!super)
+		return failure(ENOENT, fmt::format("{} holds no metadata of a pool.", pool.meta));
 	for (auto &record : pool.data) {
 		if (record.leaving)
 			continue;
 		record.path = CORBEL_EXPECT(find_device(record.path, pool.uuid, record.uuid));
 		devices += " " + CORBEL_EXPECT(number_of(record.path));
 		count++;
-		table.sectors += CORBEL_EXPECT(sectors_of(record.path));
+		const auto sectors = CORBEL_EXPECT(sectors_of(record.path));
+		table.sectors += sectors;
+		blocks += data_blocks(sectors * 512, super->data_block_bytes);
 	}
-	table.parameters += fmt::format(" {}{}", count, devices);
+	table.parameters += fmt::format(" {}{} 2 low_water {}", count, devices, blocks / low_share);
 	return table;
 }
 
