@@ -4,14 +4,18 @@
 #include <corbel/dist_counts.hh>
 
 #include "../core/arguments.hh"
+#include "../core/stats_layout.hh"
 #include "distributor.hh"
 #include "observer.hh"
-#include "stats_layout.hh"
 
 namespace corbel::irq {
 namespace {
 
 using core::read_arguments;
+using core::StatKind;
+using core::StatsBlock;
+using core::StatsHead;
+using core::StatsTable;
 
 constinit module *self = nullptr;
 
@@ -25,10 +29,10 @@ constexpr StatsTable ledger_stats({
 	{"coalesced"},
 	{"dropped_refused"},
 	{"dropped_vanished"},
-	{"pending", true},
+	{"pending", StatKind::instant},
 	{"extint"},
-	{"vcpus", true},
-	{"sampled_vcpus", true},
+	{"vcpus", StatKind::instant},
+	{"sampled_vcpus", StatKind::instant},
 	{"reinjected"},
 	{"other_modes"},
 	{"resyncs"},
@@ -51,8 +55,8 @@ constexpr StatsTable dist_stats({
 	{"coalesced"},
 	{"dropped_refused"},
 	{"dropped_withdrawn"},
-	{"pending", true},
-	{"ids", true},
+	{"pending", StatKind::instant},
+	{"ids", StatKind::instant},
 	{"doorbells"},
 });
 static_assert(sizeof(DistTotals) == sizeof(u64) * dist_stats.count);
@@ -90,9 +94,10 @@ Result<u64> read(const StatsFile *file, u64 user, u64 bytes, u64 offset)
 		 header.num_desc * sizeof(u64)},
 	};
 
-	return read_blocks(blocks, offset, bytes, [user](u64 at, const void *from, u64 length) {
-		return rt::check_shim(corbel_copy_out(user + at, from, length));
-	});
+	return core::read_blocks(
+		blocks, offset, bytes, [user](u64 at, const void *from, u64 length) {
+			return rt::check_shim(corbel_copy_out(user + at, from, length));
+		});
 }
 
 s64 stats_read(void *object, u64 user, u64 bytes, u64 offset)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What a stats descriptor reads as, whatever pieces it is read in. */
-#include "irq/stats_layout.hh"
+#include "core/stats_layout.hh"
 
 #include <gtest/gtest.h>
 
@@ -10,13 +10,20 @@
 namespace {
 
 using namespace corbel;
-using namespace corbel::irq;
+using namespace corbel::core;
 
-constexpr StatsTable table({{"first"}, {"second", true}});
-static_assert(table.count == 2);
+constexpr StatsTable table({{"first"},
+			    {"second", StatKind::instant},
+			    {"third", StatKind::bytes, 3},
+			    {"last", StatKind::nanoseconds}});
+static_assert(table.count == 4 && table.values == 6);
 static_assert(table.descriptors[1].offset == 8 && table.descriptors[1].size == 1);
 static_assert(table.descriptors[0].flags == CORBEL_STATS_CUMULATIVE);
 static_assert(table.descriptors[1].flags == CORBEL_STATS_INSTANT);
+static_assert(table.descriptors[2].flags == (CORBEL_STATS_CUMULATIVE | CORBEL_STATS_BYTES));
+static_assert(table.descriptors[2].offset == 16 && table.descriptors[2].size == 3);
+static_assert(table.descriptors[3].flags == (CORBEL_STATS_CUMULATIVE | CORBEL_STATS_SECONDS));
+static_assert(table.descriptors[3].offset == 40 && table.descriptors[3].exponent == -9);
 
 TEST(stats_layout, names)
 {

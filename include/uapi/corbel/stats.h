@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * stats.h - self-describing counts, on a stats fd (CORBEL_IRQ_STATS of <corbel/irq.h>,
- * CORBEL_DIST_STATS of <corbel/dist.h>).
+ * CORBEL_DIST_STATS of <corbel/dist.h>, CORBEL_QOS_STATS of <corbel/qos.h>).
  *
  * A stats fd is read like one of KVM_GET_STATS_FD and has its binary layout, so that
  * whatever reads those can read these:
@@ -30,7 +30,7 @@
  * Values are found by name; there may be more of them in a later version, and in
  * another order.
  *
- * A stats fd can be read after the VM has ended. There is nothing to read at the end
+ * A stats fd can be read after the VM, or the device, has ended. There is nothing to read at the end
  * of the values and past it (0); a bad pointer answers EFAULT.
  */
 #ifndef _UAPI_CORBEL_STATS_H
@@ -63,16 +63,19 @@ struct corbel_stats_header {
 #define CORBEL_STATS_TYPE_MASK 0xfU
 #define CORBEL_STATS_CUMULATIVE 0x0U /* only grows */
 #define CORBEL_STATS_INSTANT 0x1U /* as it is now */
-#define CORBEL_STATS_UNIT_MASK 0xf0U /* 0: a plain count; there is no other here */
+#define CORBEL_STATS_UNIT_MASK 0xf0U /* 0: a plain count */
+#define CORBEL_STATS_BYTES 0x10U
+#define CORBEL_STATS_SECONDS 0x20U
 #define CORBEL_STATS_BASE_MASK 0xf00U /* 0: of the exponent, ten */
 
 /**
  * struct corbel_stats_desc - one value
  * @flags: CORBEL_STATS_*
- * @exponent: 0: the value is in units of 10^0
- * @size: 1: how many __u64 there are
+ * @exponent: the value is in units of 10^@exponent: 0, or -9 of seconds
+ * @size: how many __u64 there are: 1, or as many as a histogram has buckets
  * @offset: in bytes from data_offset
- * @bucket_size: 0: it is no histogram
+ * @bucket_size: 0: no histogram as KVM has them; where the buckets of others end is said
+ *	where their names are
  * @name: NUL-padded
  */
 struct corbel_stats_desc {

@@ -9,18 +9,23 @@
 #include "../rt/result.hh"
 #include "../rt/text.hh"
 
-namespace corbel::irq {
+namespace corbel::core {
+
+/* What a value is; but for instant, it only grows. */
+enum class StatKind : std::uint8_t { count, instant, bytes, nanoseconds };
 
 struct Stat {
-	/* @instant: it is as it is now, else it only grows. */
+	/* @values: how many stand under that name, as those of a histogram do. */
 	template <std::size_t n>
 		requires(n <= CORBEL_STATS_NAME_LEN)
-	consteval Stat(const char (&literal)[n], bool is_instant = false)
-		: name(literal), instant(is_instant)
+	consteval Stat(const char (&literal)[n], StatKind kind = StatKind::count,
+		       std::uint16_t values = 1)
+		: name(literal), kind(kind), values(values)
 	{}
 
 	rt::Text name;
-	bool instant;
+	StatKind kind;
+	std::uint16_t values;
 };
 
 /* The descriptors of values that stand one behind the other. */
@@ -31,16 +36,26 @@ struct StatsTable {
 	consteval explicit StatsTable(const Stat (&stats)[n])
 	{
 		for (std::size_t i = 0; i < n; i++) {
-			descriptors[i].flags =
-				stats[i].instant ? CORBEL_STATS_INSTANT : CORBEL_STATS_CUMULATIVE;
-			descriptors[i].size = 1;
-			descriptors[i].offset = static_cast<__u32>(i * sizeof(__u64));
+			const StatKind kind = stats[i].kind;
+
+			if (kind == StatKind::instant)
+				descriptors[i].flags = CORBEL_STATS_INSTANT;
+			if (kind == StatKind::bytes)
+				descriptors[i].flags |= CORBEL_STATS_BYTES;
+			if (kind == StatKind::nanoseconds) {
+				descriptors[i].flags |= CORBEL_STATS_SECONDS;
+				descriptors[i].exponent = -9;
+			}
+			descriptors[i].size = stats[i].values;
+			descriptors[i].offset = static_cast<__u32>(values * sizeof(__u64));
 			for (std::size_t c = 0; c < stats[i].name.size(); c++)
 				descriptors[i].name[c] = stats[i].name.data()[c];
+			values += stats[i].values;
 		}
 	}
 
 	corbel_stats_desc descriptors[n]{};
+	std::uint32_t values = 0; /* of all */
 };
 
 /* The first bytes of the file: the header, and whose counts these are. */
@@ -126,4 +141,4 @@ rt::Result<std::uint64_t> read_blocks(const StatsBlock (&blocks)[n], std::uint64
 	return done;
 }
 
-} /* namespace corbel::irq */
+} /* namespace corbel::core */
