@@ -35,6 +35,17 @@ public:
 	[[nodiscard]] bool is_full() const { return is_full_; }
 	[[nodiscard]] u32 room() const { return room_; }
 	[[nodiscard]] u32 size() const { return size_; }
+	/* @number before what stands from @at on; there is room for it. */
+	void insert(u32 at, u64 number)
+	{
+		const u32 end = size_;
+
+		*this << number;
+		/* Two neighbours change places if each is turned round, and then both as one. */
+		reverse(at, end);
+		reverse(end, size_);
+		reverse(at, size_);
+	}
 	/* To what it was when size() was @size. */
 	void cut(u32 size)
 	{
@@ -54,6 +65,15 @@ private:
 		text_[size_++] = c;
 		text_[size_] = 0;
 		room_--;
+	}
+	void reverse(u32 from, u32 to)
+	{
+		for (; from + 1 < to; from++) {
+			const char first = text_[from];
+
+			text_[from] = text_[--to];
+			text_[to] = first;
+		}
 	}
 
 	char *text_;

@@ -4,14 +4,17 @@
  * length, then the request. What is accepted must be what the map then says, sector by sector
  * at each border; what is refused must have changed nothing.
  */
+#include "../../lib/base64.hh"
 #include "../block_shim.hh"
 
+#include "block/base64.hh"
 #include "block/qos/range_set.hh"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 using namespace corbel::qos;
@@ -85,6 +88,22 @@ void apply(IntervalMap &map, const Change &change)
 				"what others have stays");
 }
 
+/* What is base64 is so in one way only; what is not is refused. */
+void check_text(const void *data, std::size_t length)
+{
+	using corbel::block::decode_base64;
+	using corbel::selftest::encode_base64;
+	const std::string given(static_cast<const char *>(data), length);
+	std::string text = encode_base64(data, length);
+
+	const auto back = decode_base64(text.data(), text.size());
+	require(back.ok() && text.substr(0, back.value()) == given, "base64 of anything");
+	text = given;
+	const auto bytes = decode_base64(text.data(), text.size());
+	if (bytes.ok())
+		require(encode_base64(text.data(), bytes.value()) == given, "one base64 only");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
@@ -98,6 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 
 		if (length)
 			std::memcpy(request.data(), data + 2, length);
+		check_text(request.data(), length);
 		const auto change = read_range_set(request.data(), length);
 		if (change.ok())
 			apply(map, change.value());
