@@ -6,6 +6,7 @@
 
 #include <corbel/version.h>
 
+#include "meter/meter.h"
 #include "pool_shim.h"
 
 static struct target_type *const targets[] = {
@@ -23,20 +24,24 @@ static void unregister(unsigned int count)
 static int __init dm_corbel_init(void)
 {
 	unsigned int i;
+	int error;
 
 	for (i = 0; i < ARRAY_SIZE(targets); i++) {
-		const int error = dm_register_target(targets[i]);
-
+		error = dm_register_target(targets[i]);
 		if (error) {
 			unregister(i);
 			return error;
 		}
 	}
-	return 0;
+	error = corbel_meter_stats_start(THIS_MODULE);
+	if (error)
+		unregister(ARRAY_SIZE(targets));
+	return error;
 }
 
 static void __exit dm_corbel_exit(void)
 {
+	corbel_meter_stats_stop();
 	unregister(ARRAY_SIZE(targets));
 }
 

@@ -18,6 +18,9 @@
 #define STATUS_BYTES 128
 
 struct corbel_meter_shim {
+	struct list_head resumed; /* within resumed_meters */
+	dev_t number; /* of the device that the target is part of */
+	sector_t begin, sectors; /* where in it */
 	struct dm_dev *dev;
 	sector_t start;
 	struct corbel_meter_options options;
@@ -26,6 +29,10 @@ struct corbel_meter_shim {
 	struct work_struct work;
 	struct hrtimer timer;
 };
+
+/* Those whose table is or was in use, the last to be resumed first. */
+static LIST_HEAD(resumed_meters);
+static DEFINE_SPINLOCK(resumed_lock);
 
 /* ---- when something may go -------------------------------------------------------- */
 
@@ -93,6 +100,7 @@ static int qos_map(struct dm_target *ti, struct bio *bio)
 	rcu_read_unlock();
 	if (together < bio_sectors(bio))
 		dm_accept_partial_bio(bio, together);
+	io->sector = sector;
 	io->bytes = bio->bi_iter.bi_size;
 	bio_set_dev(bio, shim->dev->bdev);
 	bio->bi_iter.bi_sector = shim->start + sector;
@@ -111,10 +119,50 @@ static int qos_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 	return DM_ENDIO_DONE;
 }
 
+/* ---- who asks for counts ------------------------------------------------------------- */
+
+int corbel_meter_find(u32 major, u32 minor, u64 sector, u32 object,
+		      struct corbel_workload **workload)
+{
+	struct corbel_meter_shim *shim;
+	int result = -ENODEV;
+
+	/* Neither may go over into the other. */
+	if (major >= 1U << (32 - MINORBITS) || minor > MINORMASK)
+		return result;
+	spin_lock(&resumed_lock);
+	list_for_each_entry(shim, &resumed_meters, resumed)
+	{
+		if (shim->number != MKDEV(major, minor) || sector < shim->begin ||
+		    sector - shim->begin >= shim->sectors)
+			continue;
+		*workload = corbel_meter_hold(shim->meter, object);
+		result = *workload ? 0 : -ENOENT;
+		break;
+	}
+	spin_unlock(&resumed_lock);
+	return result;
+}
+
+static void note_resumed(struct corbel_meter_shim *shim)
+{
+	spin_lock(&resumed_lock);
+	list_move(&shim->resumed, &resumed_meters);
+	spin_unlock(&resumed_lock);
+}
+
+static void forget_resumed(struct corbel_meter_shim *shim)
+{
+	spin_lock(&resumed_lock);
+	list_del_init(&shim->resumed);
+	spin_unlock(&resumed_lock);
+}
+
 /* ---- coming and going ---------------------------------------------------------------- */
 
 static void destroy(struct dm_target *ti, struct corbel_meter_shim *shim)
 {
+	forget_resumed(shim);
 	hrtimer_cancel(&shim->timer);
 	if (shim->queue) {
 		cancel_work_sync(&shim->work);
@@ -176,6 +224,11 @@ static int qos_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	shim->options.io_bytes = DEFAULT_IO_BYTES;
 	shim->options.cpus = nr_cpu_ids;
+	shim->options.sectors = ti->len;
+	shim->begin = ti->begin;
+	shim->sectors = ti->len;
+	shim->number = disk_devt(dm_disk(dm_table_get_md(ti->table)));
+	INIT_LIST_HEAD(&shim->resumed);
 	INIT_WORK(&shim->work, do_run);
 	hrtimer_init(&shim->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	shim->timer.function = timer_fired;
@@ -231,6 +284,7 @@ static void qos_resume(struct dm_target *ti)
 	struct corbel_meter_shim *shim = ti->private;
 
 	corbel_meter_resume(shim->meter);
+	note_resumed(shim);
 }
 
 static int qos_message(struct dm_target *ti, unsigned int argc, char **argv, char *reply,

@@ -10,6 +10,7 @@
 #include "registry.hh"
 
 #include <corbel/memory.h>
+#include <corbel/qos.h>
 
 namespace corbel::core {
 namespace {
@@ -240,6 +241,8 @@ Result<long> device_request(bool *ready, u32 command, u64 user)
 		return vm_open(user);
 	case CORBEL_MEMORY_CREATE:
 		return feature_request(CORBEL_SLOT_MEMORY, command, user);
+	case CORBEL_QOS_STATS:
+		return feature_request(CORBEL_SLOT_BLOCK, command, user);
 	default:
 		return Error::no_such_ioctl;
 	}

@@ -22,6 +22,7 @@ struct module;
 /* Slots of the feature table; bit 1 << slot is CORBEL_FEATURE_*. */
 #define CORBEL_SLOT_IRQ 0
 #define CORBEL_SLOT_MEMORY 1
+#define CORBEL_SLOT_BLOCK 2
 #define CORBEL_SLOTS 8
 
 /*

@@ -3,33 +3,20 @@
  * QoS below the LUN: each I/O is counted for the object whose range it is in, split where one
  * ends; limits hold it and let it go; nothing is lost when the table goes.
  */
-#include "checked_volume.hh"
-#include "qos_device.hh"
 #include "module.hh"
+#include "qos_device.hh"
 #include "wait.hh"
 
 #include <atomic>
+#include <random>
 #include <thread>
 
 using namespace corbel::selftest;
 
 namespace {
 
-constexpr uint64_t disk_bytes = 32 << 20, sectors = disk_bytes / 512;
-
-struct scene {
-	explicit scene(const std::string &options = {})
-		: disks(1, disk_bytes),
-		  device("corbel-test", sectors, "corbel-qos " + disks.path(0) + " 0 " + options),
-		  fd(open(device.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC))
-	{
-		CHECK(fd, "{}: {}", device.path(), std::strerror(errno));
-	}
-
-	ram_disks disks;
-	dm_device device;
-	unique_fd fd;
-};
+using scene = qos_on_ram;
+constexpr uint64_t disk_bytes = scene::bytes, sectors = scene::sectors;
 
 /* By each sector, whose it is. */
 void counted_exactly()
@@ -38,10 +25,9 @@ void counted_exactly()
 	scene at;
 	constexpr unsigned objects = 5;
 	std::mt19937_64 random(1);
-	std::vector<unsigned> owner(sectors);
 	alignas(4096) static char buffer[256 << 10];
 	std::vector<char> expected(disk_bytes);
-	object_counts want[objects]{};
+	qos_model model(sectors, objects);
 
 	for (unsigned object = 1; object < objects; object++)
 		at.device.message(fmt::format("object {} histograms", object));
@@ -53,7 +39,7 @@ void counted_exactly()
 			const uint64_t count = std::min(8 + random() % 200 * 8, sectors - from);
 			const unsigned object = random() % objects;
 			for (uint64_t i = from; i < from + count; i++)
-				owner[i] = object;
+				model.owner[i] = object;
 			if (object)
 				ranges[object] += fmt::format(" {} {}", from, count);
 			from += count;
@@ -82,25 +68,16 @@ void counted_exactly()
 			else
 				CHECK(std::memcmp(&expected[from * 512], buffer, count * 512) == 0,
 				      "what was read is not what was written");
-			/* Pieces of one owner. */
-			for (uint64_t first = from; first < from + count;) {
-				uint64_t end = first;
-				while (end < from + count && owner[end] == owner[first])
-					end++;
-				op_counts &counts = want[owner[first]].by_op[write];
-				counts.ios++;
-				counts.bytes += (end - first) * 512;
-				first = end;
-			}
+			model.done(write, from, count);
 		}
 	}
 	for (unsigned object = 0; object < objects; object++) {
 		const object_counts got = counts_of(at.device, object);
 		for (unsigned op = 0; op < 2; op++) {
 			/* udev and the like may read what is nobody's. */
-			CHECK_EQ(got.by_op[op].ios, want[object].by_op[op].ios,
+			CHECK_EQ(got.by_op[op].ios, model.counts[object].by_op[op].ios,
 				 "object {}, op {}: I/Os", object, op);
-			CHECK_EQ(got.by_op[op].bytes, want[object].by_op[op].bytes,
+			CHECK_EQ(got.by_op[op].bytes, model.counts[object].by_op[op].bytes,
 				 "object {}, op {}: bytes", object, op);
 		}
 		CHECK_EQ(got.throttled, 0, "object {} was throttled", object);

@@ -15,6 +15,7 @@
  *              |- CORBEL_IRQ_DIST_NEW -> distributor fd   see <corbel/dist.h>
  *                   |- CORBEL_DIST_STATS -> stats fd
  *    |- CORBEL_MEMORY_CREATE     -> memory fd  see <corbel/memory.h>
+ *    |- CORBEL_QOS_STATS         -> stats fd   see <corbel/qos.h>
  *
  * An attachment is shared: attaching to a VM that is attached already gives one
  * more descriptor of the same object. It ends when its last descriptor is
@@ -49,7 +50,7 @@
  * additions; a tool may be older than the module, never newer.
  */
 #define CORBEL_ABI_MAJOR 2
-#define CORBEL_ABI_MINOR 1
+#define CORBEL_ABI_MINOR 2
 
 #define CORBEL_IOC_MAGIC 0xCB
 
@@ -90,6 +91,7 @@ struct corbel_hello {
 /* Bits of corbel_caps.features, and of corbel_vm_info.features. */
 #define CORBEL_FEATURE_IRQ (1ULL << 0) /* corbel_irq.ko is loaded */
 #define CORBEL_FEATURE_MEMORY (1ULL << 1) /* corbel_postcopy.ko is loaded */
+#define CORBEL_FEATURE_BLOCK (1ULL << 2) /* dm-corbel.ko is loaded */
 
 /* corbel_caps.vendor: which KVM vendor module is loaded. */
 #define CORBEL_VENDOR_NONE 0

@@ -74,3 +74,12 @@ void corbel_meter_status(corbel_meter *meter, char *text, u32 size)
 
 	meter_of(meter).status(reply);
 }
+
+corbel_workload *corbel_meter_hold(corbel_meter *meter, u32 object)
+{
+	corbel_workload *workload = meter_of(meter).find({object});
+
+	if (workload)
+		workload->get();
+	return workload;
+}

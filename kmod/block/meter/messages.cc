@@ -16,10 +16,15 @@ struct Meter::Command {
 constinit const Meter::Command Meter::commands[] = {
 	{"object", "OBJECT [histograms]", 1, 2, &Meter::add_object},
 	{"ranges", "OBJECT [FIRST SECTORS]...", 1, ~u32{0}, &Meter::set_ranges},
+	{"set", "BASE64", 1, 1, &Meter::replace_all},
 	{"budget", "BUDGET [NAME=NUMBER]...", 1, 32, &Meter::set_budget},
 	{"attach", "OBJECT BUDGET", 2, 2, &Meter::attach},
 	{"detach", "OBJECT", 1, 1, &Meter::detach},
 	{"stats", "OBJECT", 1, 1, &Meter::stats},
+	{"table", "FIRST COUNT", 2, 2, &Meter::table},
+	{"histogram", "OBJECT read|write|other|queue", 2, 2, &Meter::histogram},
+	{"heat", "SHIFT|off", 1, 1, &Meter::set_heat},
+	{"cells", "FIRST COUNT", 2, 2, &Meter::cells},
 	{"show", "SECTOR", 1, 1, &Meter::show},
 };
 
@@ -67,42 +72,6 @@ Result<void> Meter::add_object(unsigned argc, char **argv, Reply &)
 		return Error::range;
 	(void)CORBEL_TRY(make({static_cast<u32>(number)},
 			      detailed ? Counters::Detail::histograms : Counters::Detail::counts));
-	return {};
-}
-
-Result<void> Meter::set_ranges(unsigned argc, char **argv, Reply &reply)
-{
-	const u64 number = CORBEL_TRY(number_of(text_of(argv[0])));
-	const u32 count = (argc - 1) / 2;
-
-	if (argc % 2 == 0)
-		return Error::invalid;
-	(void)CORBEL_TRY(existing(number));
-	const ObjectId object{static_cast<u32>(number)};
-	auto memory =
-		CORBEL_TRY(rt::Pages::make((count + 1) * sizeof(Range), rt::Pages::Use::kernel));
-	auto *ranges = memory.as<Range>();
-	for (u32 i = 0; i < count; i++) {
-		ranges[i].first = {CORBEL_TRY(number_of(text_of(argv[1 + 2 * i])))};
-		ranges[i].sectors = CORBEL_TRY(number_of(text_of(argv[2 + 2 * i])));
-		ranges[i].object = object;
-	}
-	const Change change{&object, 1, ranges, count};
-	Refusal refusal{};
-	auto replaced = map_.replace(change, refusal);
-	if (!replaced.ok()) {
-		reply << "corbel-qos: range " << refusal.wanted.first.value << " of "
-		      << refusal.wanted.sectors << " sectors";
-		if (replaced.error() == Error::exists)
-			reply << " overlaps with " << refusal.other.first.value << " of "
-			      << refusal.other.sectors << " sectors of object "
-			      << u64{refusal.other.object.value};
-		else
-			reply << " is empty, too large, out of order, or of rest";
-		return replaced.error();
-	}
-	/* It goes at the end of this, when nobody reads it any more. */
-	corbel_meter_synchronize();
 	return {};
 }
 
@@ -228,33 +197,6 @@ Result<void> Meter::detach(unsigned, char **argv, Reply &)
 	for (Io *io = waited.first(); io; io = io->next)
 		reinterpret_cast<corbel_meter_io *>(io)->is_scheduled = false;
 	go(waited);
-	return {};
-}
-
-Result<void> Meter::show(unsigned, char **argv, Reply &reply)
-{
-	const u64 sector = CORBEL_TRY(number_of(text_of(argv[0])));
-	/* Nobody replaces it meanwhile. */
-	const Segment segment = map_.current().look_up({sector});
-
-	reply << u64{segment.object.value} << " " << segment.end.value;
-	return {};
-}
-
-/*
- * read, write, discard, flush: I/Os, bytes, errors, ns at the device; then how many were
- * throttled, and for how many ns.
- */
-Result<void> Meter::stats(unsigned, char **argv, Reply &reply)
-{
-	corbel_workload *workload = CORBEL_TRY(existing(CORBEL_TRY(number_of(text_of(argv[0])))));
-	auto *sums = sums_.as<Sums>();
-
-	workload->counters.read(sums[0], sums[1]);
-	for (const OpCounts &counts : sums[0].counts.by_op)
-		reply << counts.ios << " " << counts.bytes << " " << counts.errors << " "
-		      << counts.service_ns << " ";
-	reply << sums[0].counts.throttled << " " << sums[0].counts.throttled_ns;
 	return {};
 }
 

@@ -2,6 +2,12 @@
 /* meter.cc - what becomes of I/O. */
 #include "meter.hh"
 
+void corbel_workload::put()
+{
+	if (references.fetch_sub(1, corbel::rt::Order::acq_rel) == 1)
+		(void)corbel::rt::Box<corbel_workload>::adopt(this);
+}
+
 namespace corbel::qos {
 
 static_assert(sizeof(Io) <= sizeof(corbel_meter_io::space));
@@ -25,8 +31,7 @@ Meter::~Meter()
 				continue;
 			if (page[at]->object.budget)
 				(void)scheduler_.detach(page[at]->object, 0);
-			page[at]->~corbel_workload();
-			corbel_free(page[at]);
+			page[at]->put();
 		}
 		corbel_free(page);
 	}
@@ -37,6 +42,8 @@ Meter::~Meter()
 		budgets_[i]->~Budget();
 		corbel_free(budgets_[i]);
 	}
+	if (HeatMap *heat = heat_.load(rt::Order::relaxed))
+		(void)rt::Box<HeatMap>::adopt(heat);
 	mutex_.destroy();
 }
 
@@ -63,6 +70,17 @@ corbel_workload *Meter::find(ObjectId id) const
 	corbel_workload *const *page = table_[id.value / per_page].load(rt::Order::acquire);
 
 	return page ? rt::atomic_load(&page[id.value % per_page], rt::Order::acquire) : nullptr;
+}
+
+corbel_workload *Meter::find_from(u32 from) const
+{
+	for (u32 id = from; id < max_objects;) {
+		if (!table_[id / per_page].load(rt::Order::relaxed))
+			id = (id / per_page + 1) * per_page;
+		else if (corbel_workload *workload = find({id++}))
+			return workload;
+	}
+	return nullptr;
 }
 
 Result<corbel_workload *> Meter::make(ObjectId id, Counters::Detail detail)
@@ -143,6 +161,8 @@ void Meter::ended(corbel_meter_io &io, bool failed, u32 cpu)
 	}
 	io.workload->counters.add(
 		cpu, {static_cast<Op>(io.op), failed, io.bytes, io.arrived, admitted, now});
+	if (HeatMap *heat = heat_.load(rt::Order::acquire))
+		heat->add(static_cast<Op>(io.op), {io.sector}, io.bytes);
 }
 
 /* With the lock. */

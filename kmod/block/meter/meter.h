@@ -34,8 +34,9 @@ enum corbel_meter_op {
 
 /* Of a bio, in the memory that device-mapper keeps beside it. */
 struct corbel_meter_io {
-	u64 space[8]; /* qos::Io */
+	u64 space[6]; /* qos::Io */
 	struct corbel_workload *workload;
+	u64 sector; /* of the target */
 	u64 arrived;
 	u32 bytes;
 	u8 op; /* corbel_meter_op */
@@ -48,6 +49,7 @@ struct corbel_meter_options {
 	u32 depth; /* I/Os at the device at a time; 0: as many as limits allow */
 	u32 io_bytes; /* of a unit; 0: any size is one */
 	u32 cpus;
+	u64 sectors; /* of the target */
 };
 int corbel_meter_new(struct corbel_meter_shim *shim, const struct corbel_meter_options *options,
 		     struct corbel_meter **meter);
@@ -57,9 +59,9 @@ void corbel_meter_free(struct corbel_meter *meter);
 /* Whose the first of these sectors is, and how many of them with it. In an RCU section. Atomic. */
 struct corbel_workload *corbel_meter_piece(struct corbel_meter *meter, u64 sector, u64 sectors,
 					   u64 *together);
-/* op, bytes and workload are set. True: it goes now. Atomic. */
+/* op, sector, bytes and workload are set. True: it goes now. Atomic. */
 bool corbel_meter_submit(struct corbel_meter *meter, struct corbel_meter_io *io);
-/* It went and has ended. Atomic. */
+/* It went and has ended. Interrupts are off. */
 void corbel_meter_ended(struct corbel_meter *meter, struct corbel_meter_io *io, bool failed,
 			u32 cpu);
 /* Submits what may go now, by corbel_meter_go(). In the worker. */
@@ -73,14 +75,29 @@ int corbel_meter_message(struct corbel_meter *meter, unsigned argc, char **argv,
 			 u32 size);
 void corbel_meter_status(struct corbel_meter *meter, char *text, u32 size);
 
+/* Its counts can be read until corbel_workload_put(). NULL: there is no such object. Atomic. */
+struct corbel_workload *corbel_meter_hold(struct corbel_meter *meter, u32 object);
+
+struct module;
+/* Stats descriptors, see <corbel/qos.h>; they hold @module. Task. */
+int corbel_meter_stats_start(struct module *module);
+void corbel_meter_stats_stop(void);
+
 /* ---- C, for C++ ------------------------------------------------------------------ */
 
 /* The worker runs at @when at the latest; 0: at once. Atomic. */
 void corbel_meter_run_at(struct corbel_meter_shim *shim, u64 when);
 /* It waited, and goes now. Task. */
 void corbel_meter_go(struct corbel_meter_shim *shim, struct corbel_meter_io *io);
-/* Readers of ranges that began before have ended. Task. */
+/* What began before with interrupts off, or in an RCU section, has ended. Task. */
 void corbel_meter_synchronize(void);
+
+/*
+ * corbel_meter_hold() of the meter of a device that was last resumed, where its @sector is.
+ * -ENODEV, -ENOENT. Task.
+ */
+int corbel_meter_find(u32 major, u32 minor, u64 sector, u32 object,
+		      struct corbel_workload **workload);
 
 #ifdef __cplusplus
 }

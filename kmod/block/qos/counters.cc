@@ -27,6 +27,11 @@ Result<void> Counters::init(u32 slots, Detail detail)
 	return {};
 }
 
+bool Counters::has_histograms() const
+{
+	return words_ > count_words;
+}
+
 void Counters::add(u32 number, const Done &done)
 {
 	u64 *sequence = slot(number);
@@ -46,7 +51,7 @@ void Counters::add(u32 number, const Done &done)
 		raise(counts.throttled, 1);
 		raise(counts.throttled_ns, waited);
 	}
-	if (words_ > count_words) {
+	if (has_histograms()) {
 		auto &histograms = *reinterpret_cast<Histograms *>(sequence + 1 + count_words);
 		auto &latency = done.op == Op::read    ? histograms.reads
 				: done.op == Op::write ? histograms.writes

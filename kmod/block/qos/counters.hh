@@ -69,6 +69,7 @@ public:
 	 */
 	void read(Sums &to, Sums &scratch) const;
 
+	[[nodiscard]] bool has_histograms() const;
 	[[nodiscard]] u64 bytes() const { return u64{slots_} * stride_; }
 
 private:

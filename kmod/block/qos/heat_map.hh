@@ -83,6 +83,7 @@ public:
 		}
 	}
 
+	[[nodiscard]] unsigned shift() const { return shift_; }
 	[[nodiscard]] u64 cells() const { return ((sectors_ - 1) >> shift_) + 1; }
 	/* Each word of some moment. @index is below cells(). */
 	[[nodiscard]] HeatCell read(u64 index) const
