@@ -3,13 +3,22 @@
  * Ranges of many objects by one message, and all that is told of I/O: tables, histograms, heat
  * maps, each beside a model of what was done.
  */
+#include "device.hh"
+#include "module.hh"
 #include "qos_device.hh"
+#include "stats_reader.hh"
+
+#include <corbel/qos.h>
 
 #include "block/qos/log_buckets.hh"
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <optional>
 #include <random>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <thread>
 
 using namespace corbel::selftest;
@@ -125,7 +134,7 @@ void as_the_model()
 		all.push_back(object);
 	}
 	at.device.message(fmt::format("heat {}", shift));
-	const unsigned rounds = static_cast<unsigned>(amount(5, 40));
+	const unsigned rounds = static_cast<unsigned>(amount(3, 40));
 	for (unsigned round = 0; round < rounds; round++) {
 		for (uint64_t from = 0; from < scene::sectors;) {
 			const uint64_t end =
@@ -229,7 +238,7 @@ void under_load()
 					failed++;
 			}
 		});
-	const unsigned rounds = static_cast<unsigned>(amount(60, 1000));
+	const unsigned rounds = static_cast<unsigned>(amount(30, 1000));
 	for (unsigned round = 0; round < rounds; round++) {
 		divide();
 		if (round % 8 == 7)
@@ -295,6 +304,137 @@ void very_many()
 	      "{}", device.status());
 }
 
+/* All that a descriptor tells, beside what a message does. */
+void check_stats(const stats_reader &reader, const object_counts &want)
+{
+	static constexpr const char *names[] = {"read", "write", "discard", "flush"};
+	const auto got = reader.read();
+	const auto value = [&](const std::string &name) { return got.at(name).values.at(0); };
+
+	for (unsigned op = 0; op < 4; op++) {
+		const std::string name = names[op];
+		CHECK_EQ(value(name + "_ios"), want.by_op[op].ios, "{}", name);
+		CHECK_EQ(value(name + "_bytes"), want.by_op[op].bytes, "{}", name);
+		CHECK_EQ(value(name + "_errors"), want.by_op[op].errors, "{}", name);
+		CHECK_EQ(value(name + "_service_ns"), want.by_op[op].service_ns, "{}", name);
+	}
+	CHECK_EQ(value("throttled"), want.throttled, "throttled");
+	CHECK_EQ(value("throttled_ns"), want.throttled_ns, "for so long");
+}
+
+uint64_t sum_of(const std::map<std::string, stats_value> &all, const char *name)
+{
+	uint64_t sum = 0;
+
+	CHECK_EQ(all.at(name).values.size(), CORBEL_QOS_BUCKETS, "{}", name);
+	for (const uint64_t count : all.at(name).values)
+		sum += count;
+	return sum;
+}
+
+void descriptors()
+{
+	ensure_block();
+	const unique_fd corbel = connect_device();
+	CHECK(query(corbel.get()).features & CORBEL_FEATURE_BLOCK, "dm-corbel is not told of");
+	std::optional<scene> at(std::in_place);
+	const aligned_buffer buffer(4096);
+
+	at->device.message("object 1 histograms");
+	at->device.message("object 2");
+	at->device.message("ranges 1 0 8192");
+	at->device.message("ranges 2 8192 8192");
+	const std::string path = at->device.path();
+	const stats_reader detailed = qos_stats(corbel.get(), path, 1);
+	const stats_reader plain = qos_stats(corbel.get(), path, 2);
+	CHECK(plain.id().starts_with("corbel-qos-") && plain.id().ends_with("/object-2"), "{}",
+	      plain.id());
+	CHECK_EQ(plain.header().num_desc, 18u, "values of an object without histograms");
+	CHECK_EQ(detailed.header().num_desc, 22u, "values of one with histograms");
+
+	/* Each look is one, whatever is going on. */
+	std::atomic<bool> stop = false;
+	std::thread reads([&] {
+		while (!stop)
+			transfer(at->fd.get(), false, 0, 8, buffer.at);
+	});
+	const unsigned looks = static_cast<unsigned>(amount(150, 20000));
+	uint64_t last = 0;
+	std::string wrong;
+	for (unsigned i = 0; i < looks && wrong.empty(); i++) {
+		const auto all = detailed.read();
+		const uint64_t ios = all.at("read_ios").values.at(0);
+		if (sum_of(all, "read_latency") != ios || sum_of(all, "queue_time") != ios ||
+		    all.at("read_bytes").values.at(0) != ios * 4096 || ios < last)
+			wrong = fmt::format("{} reads, {} before, {} in the histogram", ios, last,
+					    sum_of(all, "read_latency"));
+		last = ios;
+	}
+	stop = true;
+	reads.join();
+	CHECK(wrong.empty(), "{}", wrong);
+	CHECK(last > 0, "nothing was read meanwhile");
+	transfer(at->fd.get(), true, 8000, 400, std::make_unique<aligned_buffer>(400 * 512)->at);
+	const object_counts counts[] = {counts_of(at->device, 1), counts_of(at->device, 2)};
+	check_stats(detailed, counts[0]);
+	check_stats(plain, counts[1]);
+	CHECK_EQ(counts[1].by_op[1].bytes, 208 * 512, "what crosses a border");
+
+	/* Another table begins anew, and the old one's descriptor stays with it. */
+	at->device.reload(scene::sectors, "corbel-qos " + ram_disks::path(0) + " 0");
+	check_stats(detailed, counts[0]);
+	check_stats(qos_stats(corbel.get(), path, 0), counts_of(at->device, 0));
+	corbel_qos_stats none = {};
+	struct stat found = {};
+	CHECK(stat(path.c_str(), &found) == 0, "{}", path);
+	none.major = major(found.st_rdev);
+	none.minor = minor(found.st_rdev);
+	none.object = 1;
+	CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, none), -ENOENT, "object of another table");
+	none.object = ~0u;
+	CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, none), -ENOENT, "no object");
+	none.object = 0;
+	for (const uint64_t sector : {scene::sectors, ~uint64_t{0}}) {
+		none.sector = sector;
+		CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, none), -ENODEV, "sector {}",
+			 sector);
+	}
+	none.sector = 0;
+	none.pad = 1;
+	CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, none), -EINVAL, "padding");
+	none.pad = 0;
+	for (const auto &[of_major, of_minor] : {std::pair{none.major, none.minor + 1},
+						 {none.major + 1, none.minor},
+						 {none.major | 1u << 12, none.minor},
+						 {none.major, none.minor | 1u << 20},
+						 {~0u, ~0u}}) {
+		corbel_qos_stats other = none;
+		other.major = of_major;
+		other.minor = of_minor;
+		CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, other), -ENODEV, "{}:{}", of_major,
+			 of_minor);
+	}
+
+	/* The device goes, the counts stay, and so does the module. */
+	at.reset();
+	check_stats(detailed, counts[0]);
+	check_stats(plain, counts[1]);
+	CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, none), -ENODEV, "a device that has gone");
+	CHECK_EQ(unload_module("dm_corbel"), -EAGAIN, "unloaded while its counts are open");
+}
+
+/* When the last one is closed. */
+void unloaded()
+{
+	const unique_fd corbel = connect_device();
+	corbel_qos_stats any = {};
+
+	CHECK_EQ(unload_module("dm_corbel"), 0, "nothing of it is open");
+	CHECK_EQ(request(corbel.get(), CORBEL_QOS_STATS, any), -EOPNOTSUPP, "without the module");
+	CHECK(!(query(corbel.get()).features & CORBEL_FEATURE_BLOCK), "features");
+	ensure_block();
+}
+
 void wrong_messages()
 {
 	ensure_block();
@@ -354,6 +494,8 @@ constexpr test_case cases[] = {
 	{"ranges, tables, histograms and heat are those of a model", as_the_model},
 	{"ranges of many at once, under load", under_load},
 	{"very many ranges by one message", very_many},
+	{"stats descriptors", descriptors},
+	{"nothing of it is left open", unloaded},
 	{"wrong messages", wrong_messages},
 };
 

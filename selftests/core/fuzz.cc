@@ -79,6 +79,7 @@ void fuzz()
 	slab_usage usage;
 	{
 		/* What the modules allocate once and keep. */
+		(void)qos_device_number();
 		guest_vm vm(1);
 		unique_fd attachment = attach(connect_device().get(), vm.fd());
 		open_irq(attachment.get());

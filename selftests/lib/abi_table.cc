@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "abi_table.hh"
 
+#include <corbel/qos.h>
+
 #include <cstring>
+#include <sys/sysmacros.h>
 
 namespace corbel::selftest {
 
@@ -74,6 +77,14 @@ void fill_dist(void *argument, fd_set_of_vm &)
 
 	dist.ids = fd_set_of_vm::dist_ids;
 	dist.vcpus = 1;
+}
+
+void fill_qos_stats(void *argument, fd_set_of_vm &)
+{
+	auto &stats = as<corbel_qos_stats>(argument);
+
+	stats.major = major(qos_device_number());
+	stats.minor = minor(qos_device_number());
 }
 
 /* Lists of all ids; as they were made, none is mapped. */
@@ -520,6 +531,15 @@ const std::vector<abi_entry> &entries()
 		 true,
 		 true,
 		 fill_memory},
+		{"CORBEL_QOS_STATS",
+		 fd_kind::device,
+		 CORBEL_QOS_STATS,
+		 0,
+		 {RANGE(corbel_qos_stats, pad)},
+		 {},
+		 true,
+		 false,
+		 fill_qos_stats},
 		{"CORBEL_MEMORY_INFO",
 		 fd_kind::memory,
 		 CORBEL_MEMORY_INFO,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fd_set.hh"
+#include "block_pool.hh"
+
+#include <sys/stat.h>
 
 namespace corbel::selftest {
 
@@ -9,6 +12,18 @@ const char *kind_name(fd_kind kind)
 					 "distributor fd", "stats fd", "memory fd", "pager fd"};
 
 	return names[static_cast<unsigned>(kind)];
+}
+
+dev_t qos_device_number()
+{
+	static const bool ready = (ensure_block(), true);
+	static const dm_device zeros("corbel-zeros", 128, "zero");
+	static const dm_device device("corbel-qos", 128, "corbel-qos " + zeros.path() + " 0");
+	struct stat found = {};
+
+	CHECK(ready && stat(device.path().c_str(), &found) == 0, "{}: {}", device.path(),
+	      std::strerror(errno));
+	return found.st_rdev;
 }
 
 fd_set_of_vm::fd_set_of_vm()

@@ -12,12 +12,16 @@
 
 #include <array>
 #include <optional>
+#include <sys/types.h>
 
 namespace corbel::selftest {
 
 enum class fd_kind { device, vm, irq, ring, dist, stats, memory, pager };
 inline constexpr unsigned nr_fd_kinds = 8;
 const char *kind_name(fd_kind kind);
+
+/* Of a device under QoS, which is there from the first call on and until the program ends. */
+dev_t qos_device_number();
 
 /* One descriptor of each kind, all of one attached VM with a vCPU. */
 struct fd_set_of_vm {

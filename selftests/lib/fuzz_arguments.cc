@@ -2,7 +2,10 @@
 /* Arguments of the fuzzer's ioctls that are right as far as one can know. */
 #include "fuzz_worker.hh"
 
+#include <corbel/qos.h>
+
 #include <cstring>
+#include <sys/sysmacros.h>
 
 namespace corbel::selftest {
 
@@ -99,6 +102,14 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		    chance(50) ? CORBEL_IRQ_ALL_VCPUS : static_cast<__u32>(draw(3)));
 		set(offsetof(corbel_irq_stats, vector),
 		    chance(50) ? CORBEL_IRQ_ALL_VECTORS : static_cast<__u32>(draw(256)));
+		break;
+	case CORBEL_QOS_STATS:
+		set(offsetof(corbel_qos_stats, major),
+		    static_cast<__u32>(major(qos_device_number())));
+		set(offsetof(corbel_qos_stats, minor),
+		    static_cast<__u32>(minor(qos_device_number())));
+		set(offsetof(corbel_qos_stats, sector), draw(130));
+		set(offsetof(corbel_qos_stats, object), static_cast<__u32>(draw(2)));
 		break;
 	case CORBEL_PAGER_NEW:
 		set_pager(argument);

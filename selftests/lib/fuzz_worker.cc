@@ -2,6 +2,8 @@
 #include "fuzz_worker.hh"
 #include "tap.hh"
 
+#include <corbel/qos.h>
+
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -237,6 +239,7 @@ void fuzz_worker::do_ioctl()
 			       : entry.command == CORBEL_IRQ_DIST_NEW ? fd_kind::dist
 			       : entry.command == CORBEL_IRQ_STATS    ? fd_kind::stats
 			       : entry.command == CORBEL_DIST_STATS   ? fd_kind::stats
+			       : entry.command == CORBEL_QOS_STATS    ? fd_kind::stats
 			       : entry.command == CORBEL_PAGER_NEW    ? fd_kind::pager
 			       : allocates			      ? fd_kind::memory
 								      : fd_kind::vm;

@@ -4,8 +4,11 @@
 #include "device.hh"
 
 #include <corbel/dist.h>
+#include <corbel/qos.h>
 
 #include <cstring>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 namespace corbel::selftest {
 
@@ -95,6 +98,20 @@ stats_reader irq_stats(int irq, unsigned vcpu, unsigned vector)
 	int result = request(irq, CORBEL_IRQ_STATS, argument);
 
 	CHECK(result >= 0, "CORBEL_IRQ_STATS answers {}", error_name(result));
+	return stats_reader(unique_fd(result));
+}
+
+stats_reader qos_stats(int device, const std::string &path, unsigned object)
+{
+	corbel_qos_stats argument = {};
+	struct stat found = {};
+
+	CHECK(stat(path.c_str(), &found) == 0, "{}: {}", path, std::strerror(errno));
+	argument.major = major(found.st_rdev);
+	argument.minor = minor(found.st_rdev);
+	argument.object = object;
+	int result = request(device, CORBEL_QOS_STATS, argument);
+	CHECK(result >= 0, "CORBEL_QOS_STATS answers {}", error_name(result));
 	return stats_reader(unique_fd(result));
 }
 

@@ -55,5 +55,7 @@ private:
 stats_reader irq_stats(int irq, unsigned vcpu = ~0u, unsigned vector = ~0u);
 /* CORBEL_DIST_STATS. */
 stats_reader dist_stats(int dist);
+/* CORBEL_QOS_STATS, of a device of one target. */
+stats_reader qos_stats(int device, const std::string &path, unsigned object);
 
 } // namespace corbel::selftest
