@@ -258,7 +258,7 @@ void Run::step()
 		trouble_ = "idle, and something may go";
 	if (waiting_ && next == never && (!depth_ || in_flight_.empty()))
 		trouble_ = "forgotten";
-	if (scheduler_.in_flight() != in_flight_.size())
+	if (scheduler_.in_flight() != (depth_ ? in_flight_.size() : 0))
 		trouble_ = "in flight";
 }
 

@@ -152,12 +152,14 @@ void Meter::ended(corbel_meter_io &io, bool failed, u32 cpu)
 	if (io.is_scheduled) {
 		Io &scheduled = io_of(io);
 		admitted = scheduled.admitted;
-		const u64 flags = lock_.lock();
+		/* Else it makes room for nobody. */
+		if (depth_) {
+			const u64 flags = lock_.lock();
 
-		scheduler_.complete(scheduled, now);
-		if (depth_)
+			scheduler_.complete(scheduled, now);
 			set_timer();
-		lock_.unlock(flags);
+			lock_.unlock(flags);
+		}
 	}
 	io.workload->counters.add(
 		cpu, {static_cast<Op>(io.op), failed, io.bytes, io.arrived, admitted, now});

@@ -187,6 +187,8 @@ IoChain Scheduler::detach(Object &object, Time now)
 void Scheduler::admit(Io &io, Time now)
 {
 	io.admitted = now;
+	if (!depth_)
+		return;
 	in_flight_++;
 	in_flight_plain_ += io.is_plain;
 }
@@ -246,10 +248,15 @@ bool Scheduler::submit(Object &object, Io &io, Time now)
 	/* Before all others only if nobody is there to be before. */
 	if (lane.queues.empty() && ready_at(budget, direction) <= now && has_room(budget) &&
 	    (!depth_ || !ready_)) {
-		leave(budget);
+		/* Where nothing of it waits, it is in no order. */
+		const bool is_ordered = budget.has_work();
+
+		if (is_ordered)
+			leave(budget);
 		raise_to(served_[static_cast<unsigned>(budget.policy.priority)], budget.start);
 		charge(object, io, now, now);
-		enter(budget, now);
+		if (is_ordered)
+			enter(budget, now);
 		admit(io, now);
 		return true;
 	}
@@ -262,6 +269,8 @@ bool Scheduler::submit(Object &object, Io &io, Time now)
 
 void Scheduler::complete(const Io &io, Time now)
 {
+	if (!depth_)
+		return;
 	now = advance(now);
 	in_flight_--;
 	in_flight_plain_ -= io.is_plain;

@@ -167,7 +167,7 @@ public:
 	 * be set anew.
 	 */
 	[[nodiscard]] bool submit(Object &object, Io &io, Time now);
-	/* An I/O that was admitted is done. Then run(). */
+	/* An I/O that was admitted is done. Then run(). Without a depth this is nothing. */
 	void complete(const Io &io, Time now);
 
 	/*
@@ -180,6 +180,7 @@ public:
 	/* All that waits, limits or not: to give it back, or to let it go. Long. */
 	[[nodiscard]] IoChain take_all();
 
+	/* Admitted and not done; without a depth nobody counts them. */
 	[[nodiscard]] u32 in_flight() const { return in_flight_; }
 	[[nodiscard]] u32 plain_depth() const { return latency_.depth(); }
 
