@@ -18,7 +18,8 @@ using namespace corbel::selftest;
 
 namespace {
 
-constexpr uint64_t disk_bytes = 64 << 20, sectors = disk_bytes / 512, request = 4096;
+constexpr uint64_t request = 4096, most_ranges = 100'000, disk_bytes = most_ranges * request,
+		   sectors = disk_bytes / 512;
 
 uint64_t now_ns()
 {
@@ -69,10 +70,8 @@ void each_request()
 {
 	ensure_block();
 	ram_disks disks(1, disk_bytes);
-	for (uint64_t at = 0; at < disk_bytes; at += 1 << 20)
-		shell(fmt::format(
-			"dd if=/dev/zero of={} bs=1M count=1 seek={} conv=notrunc status=none",
-			disks.path(0), at >> 20));
+	shell(fmt::format("dd if=/dev/zero of={} bs=400K count={} conv=notrunc status=none",
+			  disks.path(0), disk_bytes / (400 << 10)));
 	uint64_t raw = opened(disks.path(0)).ticks(2000);
 	uint64_t linear = 0, first = 0, last = 0, limited = 0;
 
@@ -83,20 +82,12 @@ void each_request()
 	const dm_device device("corbel-test", sectors, "corbel-qos " + disks.path(0) + " 0");
 	for (unsigned object = 1; object <= 2; object++)
 		device.message(fmt::format("object {}", object));
-	for (const unsigned count : {1U, 1000U, 16000U}) {
-		std::string text = "ranges 1";
-		for (uint64_t i = 0; i < count; i++)
-			text += fmt::format(" {} 8", i * 8 * (count > 1 ? 1 : 2));
+	for (const uint64_t count : {uint64_t{1}, uint64_t{1000}, most_ranges}) {
 		/* Neighbours of one object would be one range: every other one is of another. */
-		if (count > 1) {
-			std::string ranges[2] = {"ranges 1", "ranges 2"};
-			for (uint64_t i = 0; i < count; i++)
-				ranges[i % 2] += fmt::format(" {} 8", i * 8);
-			device.send("ranges 1");
-			device.send(ranges[1]);
-			text = ranges[0];
-		}
-		device.send(text);
+		std::vector<corbel::qos::Range> ranges;
+		for (uint32_t i = 0; i < count; i++)
+			ranges.push_back({{i * 8}, 8, {1 + i % 2}, 0});
+		device.send(set_message({1, 2}, ranges));
 		const uint64_t took = opened(device.path()).ticks(2000);
 		comment("{} ranges: {} ticks, {} more than linear; {}", count, took, took - linear,
 			device.status());
@@ -106,7 +97,7 @@ void each_request()
 	device.message("attach 1 1");
 	device.message("attach 2 1");
 	limited = opened(device.path()).ticks(2000);
-	comment("raw {}, linear {}, qos with 1 range {}, with 16,000 {}, with a limit that never "
+	comment("raw {}, linear {}, qos with 1 range {}, with 100,000 {}, with a limit that never "
 		"bites {} ticks",
 		raw, linear, first, last, limited);
 	CHECK(last > linear && limited >= last, "figures that make no sense");
