@@ -45,8 +45,11 @@ template <typename Command, std::size_t count>
 [[nodiscard]] const Command *find_command(const Command (&commands)[count], rt::Text who,
 					  unsigned argc, char **argv, Reply &reply)
 {
-	const rt::Text name = argc ? text_of(argv[0]) : rt::Text();
+	const rt::Text name = argc ? text_of(argv[0]) : rt::Text("");
+	char kept[24]; /* device-mapper's reply lies where its message does */
+	const std::size_t length = name.size() < sizeof(kept) ? name.size() : sizeof(kept);
 
+	__builtin_memcpy(kept, name.data(), length);
 	for (const Command &command : commands) {
 		if (!(command.name == name))
 			continue;
@@ -55,7 +58,7 @@ template <typename Command, std::size_t count>
 		tell_usage(command, who, reply);
 		return nullptr;
 	}
-	reply << who << ": there is no message '" << name << "'; there are:";
+	reply << who << ": there is no message '" << rt::Text(kept, length) << "'; there are:";
 	for (const Command &command : commands)
 		reply << " " << command.name;
 	return nullptr;

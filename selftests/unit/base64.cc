@@ -2,7 +2,7 @@
 #include "../lib/base64.hh"
 
 #include "block/base64.hh"
-#include "block/reply.hh"
+#include "block/words.hh"
 
 #include <gtest/gtest.h>
 
@@ -81,6 +81,23 @@ TEST(Reply, a_number_is_put_in_front)
 	EXPECT_STREQ(text, "7123456 16:1 17:20");
 	EXPECT_EQ(reply.size(), 18U);
 	EXPECT_FALSE(reply.is_full());
+}
+
+struct Command {
+	corbel::rt::Text name, usage;
+	corbel::block::u32 least, most;
+};
+
+/* As device-mapper has them: the reply begins a little before the message. */
+TEST(Reply, lies_where_the_message_does)
+{
+	static constexpr Command commands[] = {{"first", "A", 1, 1}, {"second", "", 0, 0}};
+	char memory[256] = "12345678wrong\0and more";
+	char *argv[] = {memory + 8, memory + 14};
+	corbel::block::Reply reply(memory, sizeof(memory));
+
+	EXPECT_EQ(corbel::block::find_command(commands, "who", 2, argv, reply), nullptr);
+	EXPECT_STREQ(memory, "who: there is no message 'wrong'; there are: first second");
 }
 
 } // namespace
