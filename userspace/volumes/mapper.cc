@@ -16,6 +16,9 @@ namespace corbel::volumes {
 
 namespace {
 
+/* The library has one state for the process. */
+std::mutex library;
+
 /* What the library said last, which alone knows what it was about. */
 std::string last_said;
 
@@ -54,7 +57,37 @@ bool knows_target(const std::string &target)
 	}
 }
 
-/* The library has one state for the process. */
+std::unexpected<Error> failed(const Task &task, const std::string &name)
+{
+	const int number = task ? ::dm_task_get_errno(task.get()) : ENOMEM;
+
+	if (number == ENXIO)
+		return failure(ENXIO, fmt::format("There is no device {} in device-mapper.", name));
+	return failure(number ? number : EIO,
+		       fmt::format("device-mapper: {}.",
+				   number || last_said.empty()
+					   ? fmt::format("{}: {}", name,
+							 describe_errno(number ? number : EIO))
+					   : last_said));
+}
+
+Result<Task> make(int type, const std::string &name)
+{
+	Task task(::dm_task_create(type));
+
+	last_said.clear();
+	if (!task || (!name.empty() && !::dm_task_set_name(task.get(), name.c_str())))
+		return failed(task, name);
+	return task;
+}
+
+Result<void> run(const Task &task, const std::string &name)
+{
+	if (!::dm_task_run(task.get()))
+		return failed(task, name);
+	return {};
+}
+
 class DeviceMapper final : public Mapper {
 public:
 	DeviceMapper()
@@ -67,7 +100,7 @@ public:
 
 	Result<std::vector<Mapped>> list() override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		std::vector<Mapped> found;
 		const auto task = CORBEL_EXPECT(make(DM_DEVICE_LIST, {}));
 
@@ -88,7 +121,7 @@ public:
 	Result<void> create(const std::string &name, const std::string &uuid,
 			    const Table &table) override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		const auto task = CORBEL_EXPECT(make(DM_DEVICE_CREATE, name));
 
 		if (!::dm_task_set_uuid(task.get(), uuid.c_str()))
@@ -108,7 +141,7 @@ public:
 
 	Result<void> reload(const std::string &name, const Table &table) override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		const auto load = CORBEL_EXPECT(make(DM_DEVICE_RELOAD, name));
 
 		CORBEL_EXPECT(put(load, name, table));
@@ -119,7 +152,7 @@ public:
 
 	Result<void> remove(const std::string &name) override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		const auto task = CORBEL_EXPECT(make(DM_DEVICE_REMOVE, name));
 
 		/* udev may have it open for a moment. */
@@ -129,7 +162,7 @@ public:
 
 	Result<std::string> message(const std::string &name, const std::string &text) override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		const auto task = CORBEL_EXPECT(make(DM_DEVICE_TARGET_MSG, name));
 
 		if (!::dm_task_set_sector(task.get(), 0) ||
@@ -142,7 +175,7 @@ public:
 
 	Result<std::string> status(const std::string &name) override
 	{
-		const std::lock_guard guard(lock_);
+		const std::lock_guard guard(library);
 		const auto task = CORBEL_EXPECT(make(DM_DEVICE_STATUS, name));
 		std::uint64_t start = 0, length = 0;
 		char *type = nullptr, *parameters = nullptr;
@@ -154,39 +187,6 @@ public:
 	}
 
 private:
-	static std::unexpected<Error> failed(const Task &task, const std::string &name)
-	{
-		const int number = task ? ::dm_task_get_errno(task.get()) : ENOMEM;
-
-		if (number == ENXIO)
-			return failure(ENXIO, fmt::format("There is no device {} in device-mapper.",
-							  name));
-		return failure(
-			number ? number : EIO,
-			fmt::format("device-mapper: {}.",
-				    number || last_said.empty()
-					    ? fmt::format("{}: {}", name,
-							  describe_errno(number ? number : EIO))
-					    : last_said));
-	}
-
-	static Result<Task> make(int type, const std::string &name)
-	{
-		Task task(::dm_task_create(type));
-
-		last_said.clear();
-		if (!task || (!name.empty() && !::dm_task_set_name(task.get(), name.c_str())))
-			return failed(task, name);
-		return task;
-	}
-
-	static Result<void> run(const Task &task, const std::string &name)
-	{
-		if (!::dm_task_run(task.get()))
-			return failed(task, name);
-		return {};
-	}
-
 	/* The node is there, or gone, when it returns: udev's work where there is one. */
 	static Result<void> run_with_node(const Task &task, const std::string &name)
 	{
@@ -222,8 +222,6 @@ private:
 			      fmt::format("{}:{}", info.major, info.minor),
 			      static_cast<std::uint32_t>(std::max(info.open_count, 0))};
 	}
-
-	std::mutex lock_;
 };
 
 } /* namespace */
@@ -231,6 +229,29 @@ private:
 std::unique_ptr<Mapper> make_mapper()
 {
 	return std::make_unique<DeviceMapper>();
+}
+
+Result<std::vector<Row>> table_of(unsigned major, unsigned minor)
+{
+	const std::lock_guard guard(library);
+	std::vector<Row> rows;
+	std::uint64_t first = 0, sectors = 0;
+	char *target = nullptr, *parameters = nullptr;
+	void *next = nullptr;
+
+	::dm_log_with_errno_init(keep_said);
+	const auto task = CORBEL_EXPECT(make(DM_DEVICE_TABLE, {}));
+	if (!::dm_task_set_major_minor(task.get(), static_cast<int>(major), static_cast<int>(minor),
+				       0))
+		return failed(task, fmt::format("{}:{}", major, minor));
+	CORBEL_EXPECT(run(task, fmt::format("{}:{}", major, minor)));
+	do {
+		next = ::dm_get_next_target(task.get(), next, &first, &sectors, &target,
+					    &parameters);
+		if (target)
+			rows.push_back({first, sectors, target, parameters ? parameters : ""});
+	} while (next);
+	return rows;
 }
 
 } /* namespace corbel::volumes */

@@ -58,4 +58,13 @@ public:
 /* With libdevmapper. */
 [[nodiscard]] std::unique_ptr<Mapper> make_mapper();
 
+/* A part of a device of device-mapper. */
+struct Row {
+	std::uint64_t first, sectors;
+	std::string target, parameters;
+};
+
+/* All parts of the device of that number, whoever has made it. From any thread. */
+[[nodiscard]] Result<std::vector<Row>> table_of(unsigned major, unsigned minor);
+
 } /* namespace corbel::volumes */
