@@ -3,6 +3,7 @@
 """Blocks of 4 KiB that can be told apart, and where they lie on a LUN.
 
     stamp FILE FIRST COUNT WORD          each of them says which it is, and WORD
+    alternate FILE OTHER TIMES COUNT     COUNT to one and to the other, so that both are in pieces
     compare LAYOUT LUN DISK [FIRST COUNT]
 
 compare reads LUN, past all caches, where the lines of `disk-layout show` in LAYOUT say that
@@ -99,8 +100,16 @@ def compare(layout, lun, disk, first=0, count=0):
     return missing == 0 and wrong == 0 and there > 0
 
 
+def alternate(path, other, times, count):
+    for first in range(0, times * count, count):
+        for each in (path, other):
+            stamp(each, first, count, "alternate")
+
+
 arguments = [int(each) if each.isdigit() else each for each in sys.argv[2:]]
 if sys.argv[1] == "stamp":
     stamp(*arguments)
+elif sys.argv[1] == "alternate":
+    alternate(*arguments)
 elif not compare(*arguments):
     sys.exit(1)
