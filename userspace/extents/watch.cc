@@ -99,13 +99,13 @@ std::size_t Watch::look(const std::string &path, Format format)
 bool Watch::take_events()
 {
 	alignas(inotify_event) std::array<char, 8192> room;
-	const std::lock_guard guard(lock_);
 
 	for (bool any = false;; any = true) {
 		const auto got = ::read(events_.get(), room.data(), room.size());
 
 		if (got <= 0)
 			return any;
+		const std::lock_guard guard(lock_);
 		for (auto at = room.data(); at < room.data() + got;) {
 			const auto &event = *reinterpret_cast<const inotify_event *>(at);
 
