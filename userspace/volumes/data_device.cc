@@ -113,15 +113,20 @@ Label told_of(const DataLabelV1 &label)
 
 } /* namespace */
 
+Result<std::string> contents_of(MetaDevice &device)
+{
+	auto there = CORBEL_EXPECT(ours_on(device));
+
+	return there.empty() ? signature_of(device.path()) : there;
+}
+
 Result<std::unique_ptr<MetaDevice>> take_device(const std::string &path, bool force)
 {
 	auto device = CORBEL_EXPECT(MetaDevice::open(path, MetaDevice::Use::write));
 
 	if (force)
 		return device;
-	auto there = CORBEL_EXPECT(ours_on(*device));
-	if (there.empty())
-		there = CORBEL_EXPECT(signature_of(path));
+	const auto there = CORBEL_EXPECT(contents_of(*device));
 	if (!there.empty())
 		return failure(EEXIST,
 			       fmt::format("{} holds {}: name another device, or say --force "
@@ -270,6 +275,16 @@ Result<std::string> number_of(const std::string &path)
 	if (!S_ISBLK(status.st_mode))
 		return path;
 	return fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev));
+}
+
+Result<std::uint64_t> bytes_of(const std::string &path)
+{
+	const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	const auto end = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
+
+	if (end < 0)
+		return failed(path);
+	return static_cast<std::uint64_t>(end);
 }
 
 std::uint64_t data_blocks(std::uint64_t bytes, std::uint64_t block_bytes)

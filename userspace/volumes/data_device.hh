@@ -28,6 +28,8 @@ struct Label {
  */
 [[nodiscard]] Result<std::unique_ptr<pool::MetaDevice>> take_device(const std::string &path,
 								    bool force);
+/* "ext4", "data of pool ...": what is known to be on it; else nothing. */
+[[nodiscard]] Result<std::string> contents_of(pool::MetaDevice &device);
 /* What tells file systems, pools and the like apart is gone from it. */
 [[nodiscard]] Result<void> clear_device(pool::MetaDevice &device);
 
@@ -55,6 +57,8 @@ find_device(const std::string &path, const std::string &pool, const std::string 
 
 /* "8:16"; of a file its path. */
 [[nodiscard]] Result<std::string> number_of(const std::string &path);
+
+[[nodiscard]] Result<std::uint64_t> bytes_of(const std::string &path);
 
 /* Blocks of @block_bytes that fit on @bytes behind the label. */
 [[nodiscard]] std::uint64_t data_blocks(std::uint64_t bytes, std::uint64_t block_bytes);

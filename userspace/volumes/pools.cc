@@ -9,9 +9,6 @@
 
 #include <libcorbel/uuid.hh>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -39,16 +36,6 @@ Result<std::uint64_t> block_size_of(std::uint64_t bytes)
 	if (bytes < 4096 || bytes > 1 << 20 || (bytes & (bytes - 1)))
 		return failure(EINVAL, "The block size of a pool is a power of two, 4K to 1M.");
 	return bytes;
-}
-
-Result<std::uint64_t> sectors_of(const std::string &path)
-{
-	const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-	const auto end = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
-
-	if (end < 0)
-		return failure(errno, fmt::format("{}: {}.", path, describe_errno(errno)));
-	return static_cast<std::uint64_t>(end) / 512;
 }
 
 /* One more device of a pool, whose label is written when all else has been checked. */
@@ -459,9 +446,9 @@ Result<Table> Pools::table_of(PoolRecord &pool)
 		record.path = CORBEL_EXPECT(find_device(record.path, pool.uuid, record.uuid));
 		devices += " " + CORBEL_EXPECT(number_of(record.path));
 		count++;
-		const auto sectors = CORBEL_EXPECT(sectors_of(record.path));
-		table.sectors += sectors;
-		blocks += data_blocks(sectors * 512, super->data_block_bytes);
+		const auto bytes = CORBEL_EXPECT(bytes_of(record.path));
+		table.sectors += bytes / 512;
+		blocks += data_blocks(bytes, super->data_block_bytes);
 	}
 	table.parameters += fmt::format(" {}{} 2 low_water {}", count, devices, blocks / low_share);
 	return table;
@@ -620,8 +607,7 @@ Result<Json> Pools::resize_device(const std::string &name, const std::string &na
 		return failure(ENOENT, fmt::format("Device {} of pool '{}' is none that this host "
 						   "remembers.",
 						   number, name));
-	const auto blocks =
-		data_blocks(CORBEL_EXPECT(sectors_of(record->path)) * 512, now.block_bytes());
+	const auto blocks = data_blocks(CORBEL_EXPECT(bytes_of(record->path)), now.block_bytes());
 	if (blocks < before.blocks)
 		return failure(
 			ENOSPC,
