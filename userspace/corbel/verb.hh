@@ -138,6 +138,15 @@ extern const Verb volume_diff_verb;
 extern const Verb snapshot_create_verb;
 extern const Verb snapshot_delete_verb;
 extern const Verb snapshot_rollback_verb;
+extern const Verb qos_add_verb;
+extern const Verb qos_remove_verb;
+extern const Verb qos_list_verb;
+extern const Verb qos_policy_verb;
+extern const Verb qos_attach_verb;
+extern const Verb qos_detach_verb;
+extern const Verb qos_show_verb;
+extern const Verb qos_top_verb;
+extern const Verb qos_heatmap_verb;
 extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();

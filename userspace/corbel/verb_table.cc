@@ -72,6 +72,15 @@ std::span<const Verb *const> all_verbs()
 		&snapshot_create_verb,
 		&snapshot_delete_verb,
 		&snapshot_rollback_verb,
+		&qos_add_verb,
+		&qos_remove_verb,
+		&qos_list_verb,
+		&qos_policy_verb,
+		&qos_attach_verb,
+		&qos_detach_verb,
+		&qos_show_verb,
+		&qos_top_verb,
+		&qos_heatmap_verb,
 		&status_verb,
 		&schema_verb,
 		&manual_verb,
@@ -141,6 +150,8 @@ std::string_view group_summary(std::string_view group)
 		return "Virtual disks in a pool, that take room as they are written to";
 	if (group == "snapshot")
 		return "What volumes held at an instant, kept, and gone back to";
+	if (group == "qos")
+		return "What each virtual disk on a LUN may do, and what it does";
 	if (group == "state")
 		return "What the daemon of this host remembers";
 	return {};

@@ -9,6 +9,7 @@
 #include "migrate_handlers.hh"
 #include "pool_handlers.hh"
 #include "probe_job.hh"
+#include "qos_handlers.hh"
 #include "vm_handlers.hh"
 
 #include "../corbel/quantity.hh"
@@ -120,9 +121,17 @@ Result<void> Daemon::start()
 	/* Disks first: jobs and VMs may be about them. */
 	mapper_ = volumes::make_mapper();
 	pools_ = std::make_unique<volumes::Pools>(*store_, *mapper_);
-	pools_->start_all([this](const std::string &sentence) {
+	luns_ = std::make_unique<workloads::Luns>(*store_, *mapper_);
+	layouts_ = workloads::make_layouts();
+	objects_ = std::make_unique<workloads::Objects>(*luns_, *layouts_);
+	const auto warn = [this](const std::string &sentence) {
 		warnings_->add(jobs::Severity::warning, sentence);
-	});
+	};
+	/* A pool may lie on a LUN that is under QoS, and such a LUN be a pool's volume. */
+	luns_->start_all(nullptr);
+	pools_->start_all(warn);
+	luns_->start_all(warn);
+	follower_ = std::make_unique<workloads::Follower>(*luns_, *objects_, warn);
 	std::vector<jobs::JobKind> kinds{backup_job(state_file()), probe_job(*hosts_),
 					 rotate_job(*hosts_),	   qemu::start_job(*store_, runner),
 					 qemu::stop_job(runner),   departures_->job()};
@@ -139,6 +148,7 @@ Result<void> Daemon::start()
 	add_host_handlers(dispatcher_, *hosts_, *engine_);
 	add_vm_handlers(dispatcher_, {*store_, *engine_, *inventory_, *arrivals_, settings_.vms});
 	add_pool_handlers(dispatcher_, *pools_, *engine_);
+	add_qos_handlers(dispatcher_, *luns_, *objects_, *inventory_);
 	add_migrate_handlers(dispatcher_, *hosts_, *departures_, *engine_);
 	dispatcher_.add_object(cli::status_verb, [this](const Json &) { return status(); });
 	dispatcher_.add_object(cli::state_backup_verb, [this](const Json &arguments) {

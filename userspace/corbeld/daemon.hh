@@ -17,6 +17,7 @@
 #include "../jobs/engine.hh"
 #include "../metrics/service.hh"
 #include "../qemu/inventory.hh"
+#include "../qos/follower.hh"
 #include "../state/store.hh"
 #include "../volumes/pools.hh"
 
@@ -72,6 +73,9 @@ private:
 	std::unique_ptr<Departures> departures_;
 	std::unique_ptr<volumes::Mapper> mapper_;
 	std::unique_ptr<volumes::Pools> pools_;
+	std::unique_ptr<workloads::Luns> luns_;
+	std::unique_ptr<workloads::Layouts> layouts_;
+	std::unique_ptr<workloads::Objects> objects_;
 	std::unique_ptr<jobs::Engine> engine_;
 	std::unique_ptr<qemu::GuestSource> guests_;
 	std::unique_ptr<qemu::Inventory> inventory_;
@@ -79,6 +83,7 @@ private:
 	Dispatcher dispatcher_;
 	/* The first to go: they use all else. */
 	std::unique_ptr<LocalServer> local_;
+	std::unique_ptr<workloads::Follower> follower_;
 	std::jthread tender_;
 	std::unique_ptr<PoolWatch> watch_;
 	std::jthread watcher_;
