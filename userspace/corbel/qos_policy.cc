@@ -129,7 +129,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 		const std::string help =
 			burst ? "At once beyond that, after so much was not used"
 			      : fmt::format("At most so {} a second",
-					    is_bytes ? "many bytes" : "many of them");
+					    is_bytes ? "many bytes" : "many I/Os of that kind");
 
 		if (is_bytes)
 			set.text(name.c_str(), rate.size[burst], "SIZE", help, check_size);
