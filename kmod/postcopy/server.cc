@@ -361,9 +361,11 @@ Result<u64> Server::go_alone(bool only_asked)
 	if (go_wanted_.load(rt::Order::relaxed)) {
 		if (only_asked || !only_asked_.load(rt::Order::relaxed))
 			return Error::already;
+		/* Before the rest begins to go. */
+		const u64 missing = plan_.left();
 		only_asked_.store(false, rt::Order::release);
 		corbel_gate_wake(gate_);
-		return plan_.left();
+		return missing;
 	}
 	CORBEL_TRY(wait_until_told());
 	CORBEL_TRY(rt::check_shim(corbel_region_hold_seal(region.handle())));
