@@ -168,14 +168,13 @@ Result<void> Records::put(const LunRecord &lun, bool is_new)
 	return {};
 }
 
-/* The objects first, so that none is left without. */
 Result<void> Records::erase(const LunRecord &lun)
 {
+	state::Transaction change{.conditions = {}, .changes = {state::Erase{key_of(lun)}}};
+
 	for (const auto &object : CORBEL_EXPECT(objects(lun.name)))
-		(void)CORBEL_EXPECT(store_.commit(
-			{.conditions = {}, .changes = {state::Erase{key_of(object)}}}));
-	(void)CORBEL_EXPECT(
-		store_.commit({.conditions = {}, .changes = {state::Erase{key_of(lun)}}}));
+		change.changes.emplace_back(state::Erase{key_of(object)});
+	(void)CORBEL_EXPECT(store_.commit(change));
 	return {};
 }
 
