@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host_handlers.hh"
 
+#include "arguments.hh"
 #include "job_handlers.hh"
 #include "probe_job.hh"
 
@@ -24,11 +25,6 @@ using jobs::Engine;
 using trust::PeerTrust;
 
 constexpr std::uint64_t mebibyte = 1 << 20;
-
-bool is_dry(const Json &arguments)
-{
-	return arguments.value("dry-run", false);
-}
 
 std::string name_of_host()
 {

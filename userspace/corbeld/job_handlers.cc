@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "job_handlers.hh"
 
+#include "arguments.hh"
 #include "job_view.hh"
 
 #include <cerrno>
@@ -14,11 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 using jobs::Engine;
 using jobs::JobId;
-
-bool is_dry(const Json &arguments)
-{
-	return arguments.value("dry-run", false);
-}
 
 bool is_at_rest(const jobs::Job &job)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pool_handlers.hh"
 
+#include "arguments.hh"
 #include "job_handlers.hh"
 
 #include "../volumes/evacuation.hh"
@@ -19,16 +20,6 @@ namespace {
 using volumes::Pools;
 using volumes::VolumeName;
 using volumes::Volumes;
-
-bool is_dry(const Json &arguments)
-{
-	return arguments.value("dry-run", false);
-}
-
-std::string text(const Json &arguments, const char *key)
-{
-	return arguments.value(key, std::string());
-}
 
 Result<VolumeName> name_in(const Json &arguments, const char *key)
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "qos_handlers.hh"
 
+#include "arguments.hh"
+
 #include "../pool/names.hh"
 #include "../qos/guest_disk.hh"
 
@@ -19,16 +21,6 @@ using workloads::Luns;
 using workloads::ObjectRecord;
 using workloads::Objects;
 using workloads::Policies;
-
-bool is_dry(const Json &arguments)
-{
-	return arguments.value("dry-run", false);
-}
-
-std::string text(const Json &arguments, const char *key)
-{
-	return arguments.value(key, std::string());
-}
 
 std::uint64_t number(const Json &arguments, std::string_view key, std::uint64_t usual = 0)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm_handlers.hh"
 
+#include "arguments.hh"
 #include "job_handlers.hh"
 #include "migrate_handlers.hh"
 
@@ -21,11 +22,6 @@ namespace {
 
 using qemu::Description;
 using qemu::Launch;
-
-bool is_dry(const Json &arguments)
-{
-	return arguments.value("dry-run", false);
-}
 
 std::string name_in(const Json &arguments)
 {
