@@ -152,9 +152,10 @@ constexpr bool well_formed(const Head &head, std::uint64_t pages)
 	case Kind::hello:
 		return head.length == sizeof(Hello);
 	case Kind::have:
-		return head.length == 0 ? head.flags == last : has_map(head, pages);
+		return head.length == 0 ? head.flags == last && head.page == 0
+					: has_map(head, pages) && !(head.flags & ~last);
 	case Kind::missing:
-		return has_map(head, pages);
+		return has_map(head, pages) && head.flags == 0;
 	case Kind::request:
 		return head.length == 0 && head.count == 1 && head.page < pages &&
 		       !(head.flags & ~again);

@@ -203,6 +203,7 @@ TEST(Wire, ranges_and_lengths)
 		make(Kind::missing, 0, 0, wire::map_bytes + 8),
 		make(Kind::missing, pages / 64 * 64, 0, 16),
 		make(Kind::missing, pages / 64 * 64 + 64, 0, 8),
+		make(Kind::missing, 0, 0, 8, wire::last),
 		make(Kind::go, 0, 0, 8),
 		make(Kind::done, 0, 0, 0, wire::last),
 		make(Kind{77}),
@@ -218,6 +219,26 @@ TEST(Wire, ranges_and_lengths)
 	EXPECT_TRUE(answer_to(make(Kind::zeros, 0, pages), Role::serve, Stream::push).ok());
 	EXPECT_TRUE(answer_to(make(Kind::missing, pages / 64 * 64, 0, 8), Role::serve, Stream::push)
 			    .ok());
+}
+
+TEST(Wire, the_end_of_what_is_present_is_at_no_page)
+{
+	const Frame bad[] = {
+		make(Kind::have, 0, 0, 0),
+		make(Kind::have, 64, 0, 0, wire::last),
+		make(Kind::have, ~std::uint64_t{0}, 0, 0, wire::last),
+		make(Kind::have, 0, 0, 0, wire::last | wire::again),
+		make(Kind::have, 0, 0, 8, wire::staged),
+	};
+
+	for (const Frame &frame : bad) {
+		const auto result = answer_to(frame, Role::fetch, Stream::push);
+
+		ASSERT_FALSE(result.ok()) << frame.head.page << ' ' << frame.head.flags;
+		EXPECT_EQ(result.error(), Error::protocol);
+	}
+	EXPECT_TRUE(
+		answer_to(make(Kind::have, 0, 0, 8, wire::last), Role::fetch, Stream::push).ok());
 }
 
 TEST(Wire, a_hello_comes_first)
