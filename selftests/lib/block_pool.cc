@@ -251,6 +251,28 @@ uint64_t pool_sectors(const pool_devices &devices)
 	return sum;
 }
 
+void map_blocks(const std::string &meta, uint64_t volume, uint64_t count)
+{
+	metadata_file file(meta);
+	auto pool = std::make_unique<block::Pool>(file);
+	const auto commit = [&] {
+		CHECK(pool->commit().ok(), "{}: no commit", meta);
+		if (pool->begin_drain())
+			pool->end_drain();
+	};
+
+	CHECK(pool->open(file.blocks, 16384, block::Access::read_write).ok(), "{}: no pool", meta);
+	for (uint64_t lba = 0; lba < count; lba++) {
+		const auto plan = pool->prepare_write({volume}, {lba}, {});
+
+		CHECK(plan.ok(), "{}: block {} gets no place: error {}", meta, lba,
+		      static_cast<int>(plan.error()));
+		if (lba % 16384 == 16383)
+			commit();
+	}
+	commit();
+}
+
 int64_t violations_of(const std::string &meta)
 {
 	metadata_file file(meta);

@@ -68,6 +68,9 @@ std::string pool_table(const pool_devices &devices, const std::string &options =
 uint64_t pool_sectors(const pool_devices &devices);
 uint64_t device_sectors(const std::string &path);
 
+/* By the logic alone: the first @count blocks of @volume get a place, and hold whatever lies there. */
+void map_blocks(const std::string &meta, uint64_t volume, uint64_t count);
+
 /* Fails the case if what is on the metadata device does not fit together. */
 void check_pool(const std::string &meta);
 /* How much does not; -1: it cannot be opened. */
