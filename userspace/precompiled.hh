@@ -25,4 +25,8 @@
 #ifdef CORBEL_UNIT_TESTS
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+// Compiled once, in tests/json.cc.
+extern template class nlohmann::basic_json<>;
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
 #endif

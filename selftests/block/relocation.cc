@@ -118,7 +118,7 @@ void beside_btrfs()
 	std::string output;
 	if (try_shell("modprobe btrfs && command -v mkfs.btrfs btrfs", &output))
 		skip("there is no btrfs: {}", output);
-	const unsigned counts[] = {1, static_cast<unsigned>(amount(8, 32)),
+	const unsigned counts[] = {1, static_cast<unsigned>(amount(3, 32)),
 				   static_cast<unsigned>(amount(32, 1024))};
 	uint64_t least = ~uint64_t{0}, most = 0;
 
