@@ -36,6 +36,20 @@ Result<Extent> Pool::look_up(VolumeId volume, Lba lba, u64 most)
 	return extent;
 }
 
+Result<void> Pool::walk_volume(VolumeId volume, Lba first, VisitBlock visit)
+{
+	const auto value = CORBEL_TRY(usable_volume(volume));
+
+	if (first.value >= value.blocks)
+		return Error::range;
+	return logical_.walk({value.root}, first.value, value.blocks - 1,
+			     [&](u64 key, const u64 *mba) -> Result<bool> {
+				     const auto middle = CORBEL_TRY(named_middle({*mba}));
+
+				     return visit({key}, Pba::unpack(middle.pba));
+			     });
+}
+
 /*
  * Nobody else has the block, now or in the last committed state: that may come back, and then
  * another volume would find in its block what was written here. What lost its sharing since

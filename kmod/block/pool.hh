@@ -140,6 +140,9 @@ public:
 
 	/* Of @most blocks from @lba on, those that lie together. Changes nothing. range. */
 	Result<Extent> look_up(VolumeId volume, Lba lba, u64 most);
+	/* Blocks that have a place, from @first on, until @visit says false. range. */
+	using VisitBlock = rt::FunctionRef<Result<bool>(Lba lba, Pba pba)>;
+	Result<void> walk_volume(VolumeId volume, Lba first, VisitBlock visit);
 	/*
 	 * A write in two parts, so that what cannot be written leaves no trace: begin_write
 	 * reserves a place, unless the plan is to write in place, and changes no map;

@@ -208,6 +208,54 @@ TEST(BlockMoves, a_device_is_emptied_and_removed)
 	EXPECT_TRUE(bench.verify()) << bench.trouble;
 }
 
+/* Told block by block: what the model has, at the place that holds it. */
+std::map<std::uint64_t, std::uint64_t> contents_by_map(Bench &bench, VolumeId volume,
+						       std::uint64_t first)
+{
+	std::map<std::uint64_t, std::uint64_t> found;
+	const auto walked =
+		bench.pool->walk_volume(volume, {first}, [&](Lba lba, Pba pba) -> Result<bool> {
+			found[lba.value] = bench.disk.data_at(pba);
+			return true;
+		});
+
+	EXPECT_TRUE(walked.ok());
+	return found;
+}
+
+TEST(BlockMoves, a_map_leads_to_what_is_held)
+{
+	Bench bench({4096, {3000, 3000}, 64});
+	const auto volume = bench.create(2000);
+
+	for (std::uint64_t i = 0; i < 1500; i++)
+		ASSERT_TRUE(bench.write(volume, i * 7 % 1900));
+	const auto kept = bench.snapshot(volume, true);
+	for (std::uint64_t i = 0; i < 300; i++)
+		ASSERT_TRUE(bench.write(volume, i * 5));
+	for (std::uint64_t i = 0; i < 200; i++)
+		ASSERT_TRUE(bench.relocate(i * 11, {1, true}));
+	for (const auto id : {volume, kept}) {
+		const auto &model = bench.model[id.value].contents;
+
+		EXPECT_EQ(contents_by_map(bench, id, 0),
+			  (std::map<std::uint64_t, std::uint64_t>(model.begin(), model.end())));
+		EXPECT_EQ(contents_by_map(bench, id, 1000),
+			  (std::map<std::uint64_t, std::uint64_t>(model.lower_bound(1000),
+								  model.end())));
+	}
+	std::uint64_t seen = 0;
+	ASSERT_TRUE(bench.pool
+			    ->walk_volume(volume, {0},
+					  [&](Lba, Pba) -> Result<bool> { return ++seen < 10; })
+			    .ok());
+	EXPECT_EQ(seen, 10U);
+	const auto none = [](Lba, Pba) -> Result<bool> { return true; };
+	EXPECT_EQ(bench.pool->walk_volume(volume, {2000}, none).error(), Error::range);
+	EXPECT_EQ(bench.pool->walk_volume({99}, {0}, none).error(), Error::not_found);
+	EXPECT_TRUE(bench.verify()) << bench.trouble;
+}
+
 TEST(BlockMoves, volumes_are_told_apart)
 {
 	Bench bench({256, {100}, 64});
