@@ -31,8 +31,12 @@ void corbel_pool_kick(struct corbel_pool *pool)
 
 void corbel_pool_kick_in(struct corbel_pool *pool, u32 milliseconds)
 {
+	const unsigned long delay = msecs_to_jiffies(milliseconds);
+
 	/* One that is due earlier stays. */
-	queue_delayed_work(pool->queue, &pool->later, msecs_to_jiffies(milliseconds));
+	if (!queue_delayed_work(pool->queue, &pool->later, delay) &&
+	    time_after(READ_ONCE(pool->later.timer.expires), jiffies + delay))
+		mod_delayed_work(pool->queue, &pool->later, delay);
 }
 
 void corbel_pool_event(struct corbel_pool *pool)

@@ -33,6 +33,7 @@ Result<void> Engine::open(u64 meta_blocks, u64 cache_bytes)
 		job->next = free_jobs_;
 		free_jobs_ = job;
 	}
+	layout_ = moved_ = told_layout_ = corbel_monotonic_ns();
 	return {};
 }
 
@@ -227,6 +228,23 @@ void Engine::check_space()
 		is_full_ = false;
 }
 
+/* At once, and then not so often that those who listen do nothing else. */
+void Engine::tell_layout(u64 now)
+{
+	static constexpr u64 apart = 100, millisecond = 1000 * 1000;
+
+	if (told_layout_ == layout_)
+		return;
+	const u64 passed = (now - told_at_) / millisecond;
+	if (passed < apart) {
+		corbel_pool_kick_in(shim_, static_cast<u32>(apart - passed));
+		return;
+	}
+	told_layout_ = layout_;
+	told_at_ = now;
+	corbel_pool_event(shim_);
+}
+
 void Engine::begin_deleting()
 {
 	is_deleting_ = true;
@@ -343,6 +361,7 @@ void Engine::work()
 	}
 	expire_waiting(now);
 	check_space();
+	tell_layout(now);
 	if (any || !deferred_now_.empty())
 		kick();
 	else if (pool_.is_changed())
@@ -368,10 +387,12 @@ Result<corbel_volume *> Engine::open_volume(VolumeId id, u64 blocks)
 	/* One that is open already, in the table before, is the same for all that is kept. */
 	corbel_volume *before = opened(id);
 	auto *volume = ::new (memory) corbel_volume{
-		*this, id, blocks, (found.flags & volume_read_only) != 0, {}, {}, {}, {}};
+		*this, id, blocks, (found.flags & volume_read_only) != 0, {}, {}, {}, {}, {}};
 	volume->owner = before ? before->owner : next_owner_++;
 	volume->mark.store(before ? before->mark.load(rt::Order::relaxed) : next_mark_++,
 			   rt::Order::relaxed);
+	/* What was changed while nobody had it open is not known. */
+	note_layout(*volume);
 	volumes_.push_back(*volume);
 	return volume;
 }
@@ -381,6 +402,9 @@ void Engine::close_volume(corbel_volume *volume)
 	const rt::MutexGuard guard(mutex_);
 
 	volumes_.remove(*volume);
+	/* Another table's, which takes its place. */
+	if (corbel_volume *other = opened(volume->id); other && other->layout < volume->layout)
+		other->layout = volume->layout;
 	volume->~corbel_volume();
 	corbel_free(volume);
 }

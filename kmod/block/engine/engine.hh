@@ -19,6 +19,8 @@
  *
  *   flush: flush the data devices, commit, end all flushes that came before.
  *
+ *   layout: a number that grows with what maps say, told by events that are 100 ms apart.
+ *
  *   snapshot: no write is let in (gate), those under way are waited for, the maps are
  *   changed and committed, writes go on.
  */
@@ -46,6 +48,7 @@ struct corbel_volume {
 	corbel::rt::Atomic<u32> mark; /* what was alone is not since it last changed */
 	corbel::rt::ListHook of_engine;
 	bool is_stopping; /* it is being suspended: nothing waits for space */
+	u64 layout; /* as Engine::layout_ was when its own map last changed */
 };
 
 /* A block that is being made a volume's own. */
@@ -149,6 +152,10 @@ private:
 	void end_drain();
 	void drain_now();
 	void retry(RequestList &list) { deferred_now_.take(list); }
+	/* Blocks lie elsewhere: of @volume, or nobody knows of which. */
+	void note_layout(corbel_volume &volume) { volume.layout = ++layout_; }
+	void note_moved() { moved_ = ++layout_; }
+	void tell_layout(u64 now);
 
 	/* messages.cc */
 	struct Command;
@@ -166,6 +173,8 @@ private:
 	Result<void> resize(const Arguments &arguments, Reply &reply);
 	Result<void> list(const Arguments &arguments, Reply &reply);
 	Result<void> diff(const Arguments &arguments, Reply &reply);
+	Result<void> map(const Arguments &arguments, Reply &reply);
+	Result<void> show_layout(const Arguments &arguments, Reply &reply);
 	Result<void> limit(const Arguments &arguments, Reply &reply);
 	Result<void> resize_device(const Arguments &arguments, Reply &reply);
 	Result<void> move(const Arguments &arguments, Reply &reply);
@@ -199,6 +208,10 @@ private:
 	rt::Atomic<bool> gate_{false}, failed_{false}, changed_{false};
 	u64 committed_at_ = 0; /* ns */
 	u64 waiting_since_ = 0; /* since when there have been some in no_space_ */
+	/* One more with each change of a map; from the clock on, so that no number comes twice. */
+	u64 layout_ = 0;
+	u64 moved_ = 0; /* what it was at the last move */
+	u64 told_layout_ = 0, told_at_ = 0; /* by an event; ns */
 	VolumeId deleting_{}; /* the last that was looked at */
 	bool is_deleting_ = true; /* there may be some to delete */
 

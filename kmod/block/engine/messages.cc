@@ -21,6 +21,8 @@ constinit const Engine::Command Engine::commands[] = {
 	{"resize", "VOLUME BLOCKS", 2, 2, &Engine::resize},
 	{"volumes", "[AFTER]", 0, 1, &Engine::list},
 	{"diff", "A B [FIRST]", 2, 3, &Engine::diff},
+	{"map", "VOLUME [FIRST]", 1, 2, &Engine::map},
+	{"layout", "VOLUME", 1, 1, &Engine::show_layout},
 	{"limit", "DEVICE BLOCKS", 2, 2, &Engine::limit},
 	{"resize_device", "DEVICE BLOCKS", 2, 2, &Engine::resize_device},
 	{"move", "DEVICE FIRST LAST TO|any", 4, 4, &Engine::move},
@@ -152,6 +154,7 @@ Result<void> Engine::roll_back(const Arguments &arguments, Reply &)
 	close_gate();
 	const auto done = pool_.roll_back(volume, to);
 	note_shared(to);
+	layout_++;
 	open_gate();
 	begin_deleting();
 	CORBEL_TRY(done);
@@ -245,6 +248,72 @@ Result<void> Engine::diff(const Arguments &arguments, Reply &reply)
 		reply << "more " << next << "\n";
 	else
 		reply << "end\n";
+	return {};
+}
+
+/* As it is at this instant: who asks for the rest later asks for the layout before and after. */
+Result<void> Engine::map(const Arguments &arguments, Reply &reply)
+{
+	/* A line is at most this long, and what ends the text. */
+	static constexpr u32 line = 56, last_line = 28;
+	/* The worker has to wait meanwhile. */
+	static constexpr u32 blocks_at_once = 2048;
+	u64 first = 0, count = 0, next = 0;
+	Pba place{};
+	u32 seen = 0;
+	bool is_more = false;
+	const auto flush = [&] {
+		if (count)
+			reply << first << " " << count << " " << u64{place.device} << " "
+			      << place.block << "\n";
+		count = 0;
+	};
+
+	CORBEL_TRY(pool_.walk_volume({arguments.values[0]},
+				     {arguments.count > 1 ? arguments.values[1] : 0},
+				     [&](Lba lba, Pba pba) -> Result<bool> {
+					     if (seen++ == blocks_at_once) {
+						     is_more = true;
+						     next = lba.value;
+						     return false;
+					     }
+					     if (count && lba.value == first + count &&
+						 pba == Pba{place.device, place.block + count}) {
+						     count++;
+						     return true;
+					     }
+					     flush();
+					     if (reply.room() < line + last_line) {
+						     is_more = true;
+						     next = lba.value;
+						     return false;
+					     }
+					     first = lba.value;
+					     place = pba;
+					     count = 1;
+					     return true;
+				     }));
+	flush();
+	if (is_more)
+		reply << "more " << next << "\n";
+	else
+		reply << "end\n";
+	return {};
+}
+
+Result<void> Engine::show_layout(const Arguments &arguments, Reply &reply)
+{
+	const VolumeId id{arguments.values[0]};
+	u64 layout = moved_;
+
+	if (CORBEL_TRY(pool_.find_volume(id)).flags & volume_deleting)
+		return Error::not_found;
+	if (!opened(id))
+		layout = layout_;
+	for (const corbel_volume &volume : volumes_)
+		if (volume.id == id && volume.layout > layout)
+			layout = volume.layout;
+	reply << layout;
 	return {};
 }
 

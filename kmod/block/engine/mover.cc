@@ -205,6 +205,7 @@ bool Mover::finish()
 	count_ = 0;
 	/* Before anybody can write to the new places with FUA. */
 	engine_.note_changed();
+	engine_.note_moved();
 	for (u32 i = 0; i < count; i++)
 		engine_.note_place(done[i], places[i]);
 	engine_.retry(waiting_);

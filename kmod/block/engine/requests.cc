@@ -292,6 +292,7 @@ void Engine::finish_job(corbel_block_job *job)
 
 		if (mba.ok()) {
 			note_own(*job->volume, job->lba, mba.value(), job->plan.pba); /* ok */
+			note_layout(*job->volume);
 		} else {
 			error = mba.to_errno();
 			if (mba.error() != Error::stale && !pool_.is_broken())
@@ -336,6 +337,7 @@ void Engine::handle_discard(corbel_request *request)
 		const u64 count = done.value(); /* it is ok */
 		for (u64 i = 0; i < count; i++)
 			logical_.set(volume.owner, request->block + i, hole);
+		note_layout(volume);
 		request->block += count;
 		request->blocks -= count;
 	}
