@@ -88,6 +88,38 @@ Result<void> run(const Task &task, const std::string &name)
 	return {};
 }
 
+/* With the library's lock. */
+Result<Task> make(int type, unsigned major, unsigned minor)
+{
+	auto task = CORBEL_EXPECT(make(type, {}));
+
+	::dm_log_with_errno_init(keep_said);
+	if (!::dm_task_set_major_minor(task.get(), static_cast<int>(major), static_cast<int>(minor),
+				       0))
+		return failed(task, fmt::format("{}:{}", major, minor));
+	return task;
+}
+
+Result<std::string> send(const Task &task, const std::string &name, const std::string &text)
+{
+	if (!::dm_task_set_sector(task.get(), 0) ||
+	    !::dm_task_set_message(task.get(), text.c_str()))
+		return failed(task, name);
+	CORBEL_EXPECT(run(task, name));
+	const char *answer = ::dm_task_get_message_response(task.get());
+	return std::string(answer ? answer : "");
+}
+
+Result<std::string> first_status(const Task &task, const std::string &name)
+{
+	std::uint64_t start = 0, length = 0;
+	char *type = nullptr, *parameters = nullptr;
+
+	CORBEL_EXPECT(run(task, name));
+	(void)::dm_get_next_target(task.get(), nullptr, &start, &length, &type, &parameters);
+	return std::string(parameters ? parameters : "");
+}
+
 class DeviceMapper final : public Mapper {
 public:
 	DeviceMapper()
@@ -163,27 +195,15 @@ public:
 	Result<std::string> message(const std::string &name, const std::string &text) override
 	{
 		const std::lock_guard guard(library);
-		const auto task = CORBEL_EXPECT(make(DM_DEVICE_TARGET_MSG, name));
 
-		if (!::dm_task_set_sector(task.get(), 0) ||
-		    !::dm_task_set_message(task.get(), text.c_str()))
-			return failed(task, name);
-		CORBEL_EXPECT(run(task, name));
-		const char *answer = ::dm_task_get_message_response(task.get());
-		return std::string(answer ? answer : "");
+		return send(CORBEL_EXPECT(make(DM_DEVICE_TARGET_MSG, name)), name, text);
 	}
 
 	Result<std::string> status(const std::string &name) override
 	{
 		const std::lock_guard guard(library);
-		const auto task = CORBEL_EXPECT(make(DM_DEVICE_STATUS, name));
-		std::uint64_t start = 0, length = 0;
-		char *type = nullptr, *parameters = nullptr;
 
-		CORBEL_EXPECT(run(task, name));
-		(void)::dm_get_next_target(task.get(), nullptr, &start, &length, &type,
-					   &parameters);
-		return std::string(parameters ? parameters : "");
+		return first_status(CORBEL_EXPECT(make(DM_DEVICE_STATUS, name)), name);
 	}
 
 private:
@@ -239,11 +259,7 @@ Result<std::vector<Row>> table_of(unsigned major, unsigned minor)
 	char *target = nullptr, *parameters = nullptr;
 	void *next = nullptr;
 
-	::dm_log_with_errno_init(keep_said);
-	const auto task = CORBEL_EXPECT(make(DM_DEVICE_TABLE, {}));
-	if (!::dm_task_set_major_minor(task.get(), static_cast<int>(major), static_cast<int>(minor),
-				       0))
-		return failed(task, fmt::format("{}:{}", major, minor));
+	const auto task = CORBEL_EXPECT(make(DM_DEVICE_TABLE, major, minor));
 	CORBEL_EXPECT(run(task, fmt::format("{}:{}", major, minor)));
 	do {
 		next = ::dm_get_next_target(task.get(), next, &first, &sectors, &target,
@@ -252,6 +268,22 @@ Result<std::vector<Row>> table_of(unsigned major, unsigned minor)
 			rows.push_back({first, sectors, target, parameters ? parameters : ""});
 	} while (next);
 	return rows;
+}
+
+Result<std::string> ask(unsigned major, unsigned minor, const std::string &message)
+{
+	const std::lock_guard guard(library);
+
+	return send(CORBEL_EXPECT(make(DM_DEVICE_TARGET_MSG, major, minor)),
+		    fmt::format("{}:{}", major, minor), message);
+}
+
+Result<std::string> status_of(unsigned major, unsigned minor)
+{
+	const std::lock_guard guard(library);
+
+	return first_status(CORBEL_EXPECT(make(DM_DEVICE_STATUS, major, minor)),
+			    fmt::format("{}:{}", major, minor));
 }
 
 } /* namespace corbel::volumes */

@@ -66,5 +66,8 @@ struct Row {
 
 /* All parts of the device of that number, whoever has made it. From any thread. */
 [[nodiscard]] Result<std::vector<Row>> table_of(unsigned major, unsigned minor);
+/* What the target of the device of that number answers, or says of itself. The same. */
+[[nodiscard]] Result<std::string> ask(unsigned major, unsigned minor, const std::string &message);
+[[nodiscard]] Result<std::string> status_of(unsigned major, unsigned minor);
 
 } /* namespace corbel::volumes */

@@ -19,6 +19,8 @@ public:
 	[[nodiscard]] Result<void> arm();
 	/* Until something happens, it is stopped, or that time is over. */
 	void wait(const std::stop_token &stop, std::chrono::milliseconds at_most) const;
+	/* Can be read, when something has happened, until the next arm(). */
+	[[nodiscard]] int descriptor() const { return control_.get(); }
 
 private:
 	MapperEvents(ScopedFd control, ScopedFd stopped)

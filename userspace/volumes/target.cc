@@ -92,6 +92,35 @@ private:
 	bool fits_ = true;
 };
 
+/* Lines, each of which @take reads, then "end", or "more" and what is next. */
+template <typename Take>
+Result<void> parse_page(const std::string &text, const char *what, Take &&take,
+			std::optional<std::uint64_t> &next)
+{
+	bool ended = false;
+
+	for (const auto &line : split(text, '\n')) {
+		Words words(line, what);
+
+		words.require(!ended);
+		ended = line == "end" || line.starts_with("more");
+		if (line == "end") {
+			words.skip("end");
+		} else if (ended) {
+			words.skip("more");
+			words.number(next.emplace());
+		} else {
+			take(words);
+		}
+		CORBEL_EXPECT(words.end());
+	}
+	if (!ended)
+		return failure(EPROTO, fmt::format("The kernel broke off {}: dm-corbel.ko is of "
+						   "another version.",
+						   what));
+	return {};
+}
+
 } /* namespace */
 
 const DeviceStatus *PoolStatus::device(std::uint32_t number) const
@@ -172,33 +201,37 @@ Result<MoverStatus> parse_mover(const std::string &text)
 Result<Difference> parse_difference(const std::string &text)
 {
 	Difference difference;
-	bool ended = false;
 
-	for (const auto &line : split(text, '\n')) {
-		Words words(line, "a difference of volumes");
-
-		words.require(!ended);
-		if (line == "end") {
-			words.skip("end");
-			ended = true;
-		} else if (line.starts_with("more")) {
-			words.skip("more");
-			words.number(difference.next.emplace());
-			ended = true;
-		} else {
+	CORBEL_EXPECT(parse_page(
+		text, "a difference of volumes",
+		[&](Words &words) {
 			auto &range = difference.ranges.emplace_back();
 
 			words.number(range.first);
 			words.number(range.count);
 			range.in = words.word();
 			words.require(range.in == "a" || range.in == "b" || range.in == "both");
-		}
-		CORBEL_EXPECT(words.end());
-	}
-	if (!ended)
-		return failure(EPROTO, "The kernel broke off what differs between two volumes: "
-				       "dm-corbel.ko is of another version.");
+		},
+		difference.next));
 	return difference;
+}
+
+Result<VolumeMap> parse_map(const std::string &text)
+{
+	VolumeMap map;
+
+	CORBEL_EXPECT(parse_page(
+		text, "the map of a volume",
+		[&](Words &words) {
+			auto &run = map.runs.emplace_back();
+
+			words.number(run.lba);
+			words.number(run.count);
+			words.number(run.device);
+			words.number(run.block);
+		},
+		map.next));
+	return map;
 }
 
 Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text)

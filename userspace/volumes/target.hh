@@ -55,11 +55,23 @@ struct Difference {
 	std::optional<std::uint64_t> next; /* there is more, from here on */
 };
 
+/* Blocks of a volume, from @lba on, that lie on one device in one piece. */
+struct MappedRun {
+	std::uint64_t lba, count;
+	std::uint32_t device;
+	std::uint64_t block;
+};
+struct VolumeMap {
+	std::vector<MappedRun> runs;
+	std::optional<std::uint64_t> next; /* there is more, from here on */
+};
+
 /* EPROTO: the module is of another version. */
 [[nodiscard]] Result<PoolStatus> parse_pool_status(const std::string &text);
 [[nodiscard]] Result<std::vector<VolumeStatus>> parse_volumes(const std::string &text);
 [[nodiscard]] Result<MoverStatus> parse_mover(const std::string &text);
 [[nodiscard]] Result<Difference> parse_difference(const std::string &text);
+[[nodiscard]] Result<VolumeMap> parse_map(const std::string &text);
 [[nodiscard]] Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text);
 
 } /* namespace corbel::volumes */
