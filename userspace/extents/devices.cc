@@ -3,6 +3,8 @@
 
 #include <libcorbel/text_file.hh>
 
+#include <volumes/data_device.hh>
+
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -32,18 +34,6 @@ std::optional<std::uint64_t> number_in(const fs::path &path)
 	    std::from_chars(line->data(), line->data() + line->size(), number).ec != std::errc())
 		return std::nullopt;
 	return number;
-}
-
-/* "8:16" */
-std::optional<dev_t> parse_device(const std::string &text)
-{
-	unsigned major = 0, minor = 0;
-	char colon = 0;
-	std::istringstream in(text);
-
-	if (!(in >> major >> colon >> minor) || colon != ':')
-		return std::nullopt;
-	return makedev(major, minor);
 }
 
 class KernelDevices final : public Devices {
@@ -76,6 +66,24 @@ public:
 	{
 		return volumes::table_of(major(number), minor(number));
 	}
+	PoolAsker pool(dev_t number) override
+	{
+		return {[=](const std::string &message) {
+				return volumes::ask(major(number), minor(number), message);
+			},
+			[=] { return volumes::status_of(major(number), minor(number)); },
+			[this](dev_t device) { return data_start(device); }};
+	}
+
+private:
+	/* By the name that the kernel has for it: links are udev's, where there is one. */
+	Result<std::uint64_t> data_start(dev_t device)
+	{
+		auto name = CORBEL_EXPECT(look(device)).name;
+
+		std::ranges::replace(name, '!', '/');
+		return CORBEL_EXPECT(volumes::read_label("/dev/" + name)).data_start;
+	}
 };
 
 /* "8:16 2048 ...": targets that put one thing behind the other. */
@@ -94,6 +102,20 @@ std::optional<std::pair<dev_t, std::uint64_t>> parse_linear(const volumes::Row &
 	return std::nullopt;
 }
 
+/* "254:3 5": a volume of the pool whose device that is. */
+std::optional<std::pair<dev_t, std::uint64_t>> parse_volume(const volumes::Row &row)
+{
+	std::istringstream in(row.parameters);
+	std::string pool;
+	std::uint64_t volume = 0;
+
+	if (row.target != "corbel-volume" || !(in >> pool >> volume))
+		return std::nullopt;
+	if (const auto number = parse_device(pool))
+		return std::pair{*number, volume};
+	return std::nullopt;
+}
+
 Result<bool> lies_on(Devices &devices, dev_t device, dev_t lun, int depth)
 {
 	if (device == lun)
@@ -107,6 +129,25 @@ Result<bool> lies_on(Devices &devices, dev_t device, dev_t lun, int depth)
 		if (CORBEL_EXPECT(lies_on(devices, below, lun, depth + 1)))
 			return true;
 	return false;
+}
+
+Result<std::vector<Extent>> place(Devices &devices, dev_t device, dev_t lun, int depth);
+
+/* A volume of a pool, which lies on data devices block by block. */
+Result<std::vector<Extent>> place_volume(Devices &devices, const volumes::Row &row, dev_t pool,
+					 std::uint64_t volume, dev_t lun, int depth)
+{
+	std::vector<Extent> extents;
+
+	for (const auto &part : CORBEL_EXPECT(read_volume_map(devices.pool(pool), volume))) {
+		const auto map = CORBEL_EXPECT(place(devices, part.device, lun, depth + 1));
+		const auto there = CORBEL_EXPECT(
+			through({{row.first * sector, 0, row.sectors * sector}}, part.map));
+		const auto here = CORBEL_EXPECT(through(there, map));
+
+		extents.insert(extents.end(), here.begin(), here.end());
+	}
+	return extents;
 }
 
 Result<std::vector<Extent>> place(Devices &devices, dev_t device, dev_t lun, int depth)
@@ -128,18 +169,27 @@ Result<std::vector<Extent>> place(Devices &devices, dev_t device, dev_t lun, int
 			       ? Result<std::vector<Extent>>(failure(
 					 EOPNOTSUPP,
 					 fmt::format("{} is made of other devices in a way that "
-						     "does not tell where things lie: partitions "
-						     "and linear volumes do.",
+						     "does not tell where things lie: partitions, "
+						     "linear volumes and those of a pool do.",
 						     found.name)))
 			       : extents;
 	for (const auto &row : CORBEL_EXPECT(devices.table(device))) {
 		const auto below = parse_linear(row);
 
+		if (const auto volume = parse_volume(row)) {
+			/* All of the map is not read for nothing. */
+			if (!CORBEL_EXPECT(lies_on(devices, volume->first, lun, depth)))
+				continue;
+			const auto here = CORBEL_EXPECT(place_volume(devices, row, volume->first,
+								     volume->second, lun, depth));
+			extents.insert(extents.end(), here.begin(), here.end());
+			continue;
+		}
 		if (!below && CORBEL_EXPECT(lies_on(devices, device, lun, depth)))
 			return failure(EOPNOTSUPP,
 				       fmt::format("{} has a target '{}' of device-mapper, which "
-						   "does not tell where things lie: partitions and "
-						   "linear volumes do.",
+						   "does not tell where things lie: partitions, "
+						   "linear volumes and those of a pool do.",
 						   found.name, row.target));
 		if (!below)
 			continue;
@@ -151,9 +201,10 @@ Result<std::vector<Extent>> place(Devices &devices, dev_t device, dev_t lun, int
 	return extents;
 }
 
-void describe(Devices &devices, dev_t device, int depth, std::string &text)
+void describe(Devices &devices, dev_t device, int depth, Chain &chain)
 {
 	const auto found = devices.look(device);
+	auto &text = chain.text;
 
 	text += fmt::format("{}:{}", major(device), minor(device));
 	if (!found || depth == deepest)
@@ -161,15 +212,24 @@ void describe(Devices &devices, dev_t device, int depth, std::string &text)
 	text += fmt::format(" {}\n", found->bytes);
 	if (found->whole) {
 		text += fmt::format("from {} of ", found->start);
-		describe(devices, *found->whole, depth + 1, text);
+		describe(devices, *found->whole, depth + 1, chain);
 	}
 	if (found->mapped)
 		if (const auto rows = devices.table(device))
-			for (const auto &row : *rows)
+			for (const auto &row : *rows) {
 				text += fmt::format("{} {} {} {}\n", row.first, row.sectors,
 						    row.target, row.parameters);
+				if (const auto volume = parse_volume(row)) {
+					chain.on_pool = true;
+					text += fmt::format(
+						"layout {}\n",
+						read_volume_layout(devices.pool(volume->first),
+								   volume->second)
+							.value_or(0));
+				}
+			}
 	for (const auto below : found->below)
-		describe(devices, below, depth + 1, text);
+		describe(devices, below, depth + 1, chain);
 }
 
 } /* namespace */
@@ -186,19 +246,27 @@ Result<std::vector<Extent>> place_device(Devices &devices, dev_t device, dev_t l
 	return joined(CORBEL_EXPECT(place(devices, device, lun, 0)));
 }
 
-std::string describe_chain(Devices &devices, dev_t device)
+Chain describe_chain(Devices &devices, dev_t device)
 {
-	std::string text;
+	Chain chain;
 
-	describe(devices, device, 0, text);
-	return text;
+	describe(devices, device, 0, chain);
+	return chain;
 }
 
-std::string kind_of_device(const Device &device)
+Result<std::string> kind_of_device(Devices &devices, dev_t number)
 {
+	const auto device = CORBEL_EXPECT(devices.look(number));
+
 	if (device.whole)
 		return "partition";
-	return device.mapped ? "linear volume" : "whole device";
+	if (!device.mapped)
+		return "whole device";
+	const auto rows = CORBEL_EXPECT(devices.table(number));
+	return std::ranges::any_of(rows,
+				   [](const auto &row) { return row.target == "corbel-volume"; })
+		       ? "volume of a pool"
+		       : "linear volume";
 }
 
 } /* namespace corbel::extents */

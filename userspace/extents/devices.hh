@@ -2,7 +2,7 @@
 /* devices.hh - block devices that lie on others, down to a LUN. */
 #pragma once
 
-#include "extent.hh"
+#include "volume_map.hh"
 
 #include <volumes/mapper.hh>
 
@@ -31,6 +31,8 @@ public:
 
 	[[nodiscard]] virtual Result<Device> look(dev_t number) = 0;
 	[[nodiscard]] virtual Result<std::vector<volumes::Row>> table(dev_t number) = 0;
+	/* The pool whose device it is. */
+	[[nodiscard]] virtual PoolAsker pool(dev_t number) = 0;
 };
 
 /* By sysfs and libdevmapper. */
@@ -40,9 +42,15 @@ public:
 [[nodiscard]] Result<std::vector<Extent>> place_device(Devices &devices, dev_t device, dev_t lun);
 
 /* All that place_device() can depend on: another text, maybe another place. */
-[[nodiscard]] std::string describe_chain(Devices &devices, dev_t device);
+struct Chain {
+	std::string text;
+	bool on_pool = false; /* blocks may move, of which device-mapper has an event */
 
-/* "partition", "linear volume", "whole device" */
-[[nodiscard]] std::string kind_of_device(const Device &device);
+	friend bool operator==(const Chain &, const Chain &) = default;
+};
+[[nodiscard]] Chain describe_chain(Devices &devices, dev_t device);
+
+/* "partition", "linear volume", "volume of a pool", "whole device" */
+[[nodiscard]] Result<std::string> kind_of_device(Devices &devices, dev_t number);
 
 } /* namespace corbel::extents */

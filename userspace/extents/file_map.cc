@@ -51,7 +51,7 @@ std::vector<std::string> in_words(const Tally &tally)
 		"{} bytes are compressed in the image, and count as rest.",
 		"{} bytes are shared with snapshots in the image, and lie elsewhere once they are "
 		"written to.",
-		"{} bytes lie on other devices than the LUN.",
+		"{} bytes lie on other devices than the LUN, or have no place yet.",
 	};
 	std::vector<std::string> sentences;
 

@@ -138,7 +138,7 @@ Result<Source> read_source(Devices &devices, const std::string &path, bool sync,
 	} else {
 		source.kind = source.is_file
 				      ? "raw file"
-				      : kind_of_device(CORBEL_EXPECT(devices.look(*opened.device)));
+				      : CORBEL_EXPECT(kind_of_device(devices, *opened.device));
 		source.bytes = opened.bytes;
 		source.wanted = {{0, 0, (opened.bytes + sector - 1) / sector * sector}};
 	}
@@ -152,9 +152,10 @@ Result<Source> read_source(Devices &devices, const std::string &path, bool sync,
 	return source;
 }
 
-std::size_t digest(Devices &devices, const Source &source)
+Seen digest(Devices &devices, const Source &source)
 {
 	Digest digest;
+	bool on_pool = false;
 
 	digest.add(source.kind);
 	digest.add(source.bytes);
@@ -162,12 +163,15 @@ std::size_t digest(Devices &devices, const Source &source)
 	digest.add(source.pieces);
 	digest.add(source.spread);
 	for (const auto &each : source.on) {
-		digest.add(describe_chain(devices, each.device));
+		const auto chain = describe_chain(devices, each.device);
+
+		on_pool |= chain.on_pool;
+		digest.add(chain.text);
 		digest.add(each.map);
 	}
 	for (const auto bytes : source.tally)
 		digest.add(bytes);
-	return digest.value();
+	return {digest.value(), on_pool};
 }
 
 Result<Layout> place_source(Devices &devices, const Source &source, const std::string &path,

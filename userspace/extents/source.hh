@@ -41,7 +41,13 @@ struct Opened {
 					 Format format);
 
 /* The same as before, and the disk lies where it lay, on whatever LUN. */
-[[nodiscard]] std::size_t digest(Devices &devices, const Source &source);
+struct Seen {
+	std::size_t digest = 0; /* 0: it could not be looked at */
+	bool on_pool = false; /* device-mapper has an event when it moves */
+
+	friend bool operator==(const Seen &, const Seen &) = default;
+};
+[[nodiscard]] Seen digest(Devices &devices, const Source &source);
 
 [[nodiscard]] Result<Layout> place_source(Devices &devices, const Source &source,
 					  const std::string &path, const std::string &lun,

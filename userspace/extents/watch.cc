@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "watch.hh"
 
-#include "source.hh"
-
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -88,11 +86,33 @@ void Watch::unmark(int mark)
 		(void)::inotify_rm_watch(events_.get(), mark);
 }
 
-std::size_t Watch::look(const std::string &path, Format format)
+Seen Watch::look(const std::string &path, Format format)
 {
 	const auto source = read_source(kernel_devices(), path, false, format);
 
-	return source ? digest(kernel_devices(), *source) : 0;
+	return source ? digest(kernel_devices(), *source) : Seen{};
+}
+
+/* Of an event it is not told whose it is: all disks on pools are looked at. */
+void Watch::listen_to_pools()
+{
+	const std::lock_guard guard(lock_);
+	pollfd fd{moves_ ? moves_->descriptor() : -1, POLLIN, 0};
+
+	if (std::ranges::none_of(watched_,
+				 [](const auto &each) { return each.second.seen.on_pool; })) {
+		moves_.reset();
+		return;
+	}
+	if (moves_ && ::poll(&fd, 1, 0) <= 0)
+		return;
+	if (!moves_)
+		if (auto opened = volumes::MapperEvents::open())
+			moves_ = std::move(*opened);
+	if (moves_ && !moves_->arm())
+		moves_.reset();
+	for (auto &[path, watched] : watched_)
+		watched.written |= watched.seen.on_pool;
 }
 
 /* Whether there were any. */
@@ -175,8 +195,10 @@ void Watch::wait(Clock::time_point until, bool for_events)
 {
 	constexpr Clock::duration longest = 1h;
 	const auto time = std::clamp(until - Clock::now(), Clock::duration::zero(), longest);
-	std::array<pollfd, 2> fds = {
-		{{wake_.get(), POLLIN, 0}, {for_events ? events_.get() : -1, POLLIN, 0}}};
+	std::array<pollfd, 3> fds = {
+		{{wake_.get(), POLLIN, 0},
+		 {for_events ? events_.get() : -1, POLLIN, 0},
+		 {for_events && moves_ ? moves_->descriptor() : -1, POLLIN, 0}}};
 	eventfd_t count = 0;
 
 	(void)::poll(fds.data(), fds.size(),
@@ -193,8 +215,11 @@ void Watch::run(const std::stop_token &stop)
 		const auto now = Clock::now();
 		auto next = now + period_;
 
-		if (now >= deaf_until && take_events())
-			deaf_until = now + apart;
+		if (now >= deaf_until) {
+			listen_to_pools();
+			if (take_events())
+				deaf_until = now + apart;
+		}
 		const auto path = due(now, next);
 		if (!path.empty())
 			look_at(path);

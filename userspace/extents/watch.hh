@@ -4,16 +4,19 @@
  *
  * The kernel tells when a file was written to or truncated (inotify), but not of Linux's AIO, nor
  * when what was written gets its place, when somebody else shares it, or what becomes of devices:
- * that is found by looking again each period. (fanotify would not tell of truncation, or else not
+ * that is found by looking again each period. Of blocks of a corbel pool that move device-mapper
+ * tells. (fanotify would not tell of truncation, or else not
  * take files of btrfs's subvolumes.) A look reads where the disk lies, without writing anything; only if that differs
  * from the last look, somebody is told. Looks at one disk are 100 ms apart at least, and nine
  * times as long as the last one with all that came of it took: a tenth of a CPU at most.
  */
 #pragma once
 
-#include "layout.hh"
+#include "source.hh"
 
 #include <libcorbel/scoped_fd.hh>
+
+#include <volumes/mapper_events.hh>
 
 #include <chrono>
 #include <functional>
@@ -46,7 +49,7 @@ private:
 	struct Watched {
 		Format format = Format::probe;
 		int mark = -1; /* of its file; names of one file have the same */
-		std::size_t seen = 0; /* digest; 0: it could not be looked at */
+		Seen seen;
 		bool written = false; /* since the last look */
 		Clock::time_point not_before, again;
 	};
@@ -54,15 +57,17 @@ private:
 	void run(const std::stop_token &stop);
 	void wait(Clock::time_point until, bool for_events);
 	bool take_events();
+	void listen_to_pools();
 	[[nodiscard]] std::string due(Clock::time_point now, Clock::time_point &next);
 	void look_at(const std::string &path);
 	void mark(const std::string &path, Watched &watched);
 	void unmark(int mark);
-	[[nodiscard]] static std::size_t look(const std::string &path, Format format);
+	[[nodiscard]] static Seen look(const std::string &path, Format format);
 
 	const std::chrono::milliseconds period_;
 	const Changed changed_;
 	ScopedFd events_, wake_; /* no events_: the user has too many, so only periods count */
+	std::optional<volumes::MapperEvents> moves_; /* of the thread; not without device-mapper */
 	std::mutex lock_;
 	std::map<std::string, Watched> watched_;
 	std::jthread thread_; /* last, so that it ends first */

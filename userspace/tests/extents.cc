@@ -222,6 +222,23 @@ public:
 					      : failure(ENODEV, "There is no such device.");
 	}
 	Result<std::vector<volumes::Row>> table(dev_t number) override { return tables[number]; }
+	PoolAsker pool(dev_t number) override
+	{
+		EXPECT_EQ(number, makedev(254, 9));
+		return {[this](const std::string &message) { return answer(message); },
+			[this]() -> Result<std::string> { return status; },
+			[](dev_t) -> Result<std::uint64_t> { return MiB; }};
+	}
+	/* Of the pool 254:9, which has one volume: 5. */
+	Result<std::string> answer(const std::string &message)
+	{
+		asked.push_back(message);
+		if (message == "layout 5")
+			return fmt::format("{}", layout += moving);
+		const auto found = pages.find(message);
+		return found != pages.end() ? Result<std::string>(found->second)
+					    : failure(ENOENT, "There is no such volume.");
+	}
 
 	void disk(unsigned minor)
 	{
@@ -246,6 +263,12 @@ public:
 
 	std::map<dev_t, Device> devices;
 	std::map<dev_t, std::vector<volumes::Row>> tables;
+	std::string status = "7 9/99 4/400 128 1 rw queue 2 0 8:3 fast 2/200/200 3 8:1 slow "
+			     "2/200/200";
+	std::map<std::string, std::string> pages = {{"map 5 0", "0 2 0 4\n2 1 3 8\nmore 9\n"},
+						    {"map 5 9", "9 1 0 6\n10 1 0 2\nend\n"}};
+	std::uint64_t layout = 100, moving = 0;
+	std::vector<std::string> asked;
 };
 
 const dev_t sda = makedev(8, 0), sdb = makedev(8, 1), sda1 = makedev(8, 2), sda2 = makedev(8, 3),
@@ -331,6 +354,90 @@ TEST_F(ExtentsDevices, another_table_is_another_chain)
 	EXPECT_NE(describe_chain(devices, volume), moved);
 }
 
+class ExtentsPool : public ExtentsDevices {
+protected:
+	ExtentsPool()
+	{
+		devices.mapped(9, {{0, 100 * sectors, "corbel-pool", "8:2 2 8:3 8:1 0"}},
+			       {sdb, sda1, sda2});
+		devices.mapped(1,
+			       {{0, sectors / 2, "linear", "8:1 0"},
+				{sectors / 2, sectors, "corbel-volume", "254:9 5"}},
+			       {sdb, makedev(254, 9)});
+	}
+	/* Of data, which begins at 1 MiB, blocks of 64 KiB. */
+	static std::uint64_t block(std::uint64_t number) { return MiB + number * 64 * KiB; }
+};
+
+TEST_F(ExtentsPool, volumes_lie_where_the_pool_says)
+{
+	EXPECT_THAT(must(place_device(devices, upper, sda)),
+		    ElementsAre(Extent{512 * KiB, 30 * MiB + block(4), 128 * KiB},
+				Extent{512 * KiB + 9 * 64 * KiB, 30 * MiB + block(6), 64 * KiB},
+				Extent{512 * KiB + 10 * 64 * KiB, 30 * MiB + block(2), 64 * KiB}));
+	EXPECT_THAT(must(place_device(devices, upper, sda2)),
+		    ElementsAre(Extent{512 * KiB, block(4), 128 * KiB},
+				Extent{512 * KiB + 9 * 64 * KiB, block(6), 64 * KiB},
+				Extent{512 * KiB + 10 * 64 * KiB, block(2), 64 * KiB}));
+	EXPECT_THAT(must(place_device(devices, upper, sdb)),
+		    ElementsAre(Extent{0, 0, 512 * KiB},
+				Extent{512 * KiB + 2 * 64 * KiB, block(8), 64 * KiB}));
+	EXPECT_EQ(must(kind_of_device(devices, upper)), "volume of a pool");
+	/* Its metadata has nothing of it, and nobody else is asked. */
+	devices.asked.clear();
+	devices.disk(9);
+	EXPECT_THAT(must(place_device(devices, upper, makedev(8, 9))), IsEmpty());
+	EXPECT_THAT(devices.asked, IsEmpty());
+}
+
+TEST_F(ExtentsPool, a_volume_ends_with_its_table)
+{
+	devices.tables[upper][1].sectors = 9 * 128 + 8;
+	EXPECT_EQ(must(place_device(devices, upper, sda)).back(),
+		  (Extent{512 * KiB + 9 * 64 * KiB, 30 * MiB + block(6), 4 * KiB}));
+}
+
+TEST_F(ExtentsPool, a_map_that_changes_is_read_again)
+{
+	devices.asked.clear();
+	(void)must(place_device(devices, upper, sda));
+	EXPECT_EQ(devices.asked.size(), 4);
+	devices.moving = 1;
+	devices.asked.clear();
+	EXPECT_THAT(must(place_device(devices, upper, sda)), testing::SizeIs(3));
+	EXPECT_EQ(devices.asked.size(), 12);
+}
+
+TEST_F(ExtentsPool, another_layout_is_another_chain)
+{
+	const auto before = describe_chain(devices, upper);
+
+	EXPECT_TRUE(before.on_pool);
+	EXPECT_FALSE(describe_chain(devices, volume).on_pool);
+	EXPECT_EQ(describe_chain(devices, upper), before);
+	devices.layout++;
+	EXPECT_NE(describe_chain(devices, upper), before);
+}
+
+TEST_F(ExtentsPool, what_makes_no_sense_is_refused)
+{
+	const auto refused = [&](const std::string &first) {
+		devices.pages["map 5 0"] = first;
+		return error_of(place_device(devices, upper, sda));
+	};
+
+	EXPECT_EQ(refused("0 1 0 4\n"), EPROTO);
+	EXPECT_EQ(refused("0 1 0\nend\n"), EPROTO);
+	EXPECT_EQ(refused("0 1 0 4\nmore 0\n"), EPROTO);
+	EXPECT_EQ(refused("end\n0 1 0 4\n"), EPROTO);
+	EXPECT_EQ(refused("0 1 7 4\nend\n"), EAGAIN);
+	devices.pages.clear();
+	EXPECT_EQ(error_of(place_device(devices, upper, sda)), ENOENT);
+	devices.status = "-";
+	devices.pages["map 5 0"] = "end\n";
+	EXPECT_EQ(error_of(place_device(devices, upper, sda)), EPROTO);
+}
+
 TEST_F(ExtentsDevices, a_disk_lies_on_the_lun_or_is_refused)
 {
 	const Source source{.kind = "raw file",
@@ -343,7 +450,8 @@ TEST_F(ExtentsDevices, a_disk_lies_on_the_lun_or_is_refused)
 	const auto layout = must(place_source(devices, source, "/x", "/dev/sda", sda));
 	EXPECT_THAT(layout.extents, ElementsAre(Extent{0, 32 * MiB, 3 * MiB}));
 	EXPECT_THAT(layout.remarks,
-		    ElementsAre("1048576 bytes lie on other devices than the LUN."));
+		    ElementsAre("1048576 bytes lie on other devices than the LUN, or "
+				"have no place yet."));
 
 	devices.disk(9);
 	EXPECT_EQ(error_of(place_source(devices, source, "/x", "/dev/sdz", makedev(8, 9))), ENXIO);
