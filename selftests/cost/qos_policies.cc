@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * How well policies of one device are kept, in time that is counted in instructions: very many
- * limits at once, floors when more is wanted than the device does, and what a neighbour of the
+ * limits at once, beside those of io.max in cgroups, floors when more is wanted than the device does, and what a neighbour of the
  * same process does to somebody's latency.
  *
  * Goals are printed and do not decide; a figure that makes no sense fails.
@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <memory>
 #include <random>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 using namespace corbel::selftest;
 
@@ -104,6 +106,117 @@ void many_limits()
 		"second, {:.2f} % in 100 ms (goals 1, 5)",
 		count, all, in_second, in_tenth);
 	CHECK(in_second < 20 && in_second > 0, "off by {:.1f} %", in_second);
+}
+
+/* Cgroups with a limit of io.max each, and a reader in each of them; gone at the end. */
+class limited_groups {
+public:
+	static constexpr unsigned most_ends = 256;
+	struct shared {
+		uint64_t count, ends[most_ends];
+	};
+
+	/* @rates: bytes a second. */
+	limited_groups(const std::string &disk, const std::vector<uint64_t> &rates)
+		: groups(rates.size())
+	{
+		const std::string number =
+			shell(fmt::format("cat /sys/block/{}/dev", disk.substr(5)));
+
+		for (size_t i = 0; i < groups; i++) {
+			shell("mkdir " + path(i));
+			shell(fmt::format("echo {} rbps={} >{}/io.max",
+					  number.substr(0, number.find('\n')), rates[i], path(i)));
+		}
+		memory = static_cast<shared *>(mmap(nullptr, groups * sizeof(shared),
+						    PROT_READ | PROT_WRITE,
+						    MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+		CHECK(memory != MAP_FAILED, "{}", std::strerror(errno));
+	}
+	~limited_groups()
+	{
+		munmap(memory, groups * sizeof(shared));
+		for (size_t i = 0; i < groups; i++)
+			try_shell("rmdir " + path(i));
+	}
+	limited_groups(const limited_groups &) = delete;
+
+	/* All of them, one I/O after the other, until @end. When each I/O has ended is in memory. */
+	void read(const std::string &disk, uint64_t end) const
+	{
+		std::vector<pid_t> readers;
+
+		for (size_t i = 0; i < groups; i++) {
+			readers.push_back(fork());
+			CHECK(readers.back() >= 0, "fork: {}", std::strerror(errno));
+			if (!readers.back())
+				_exit(read_in(i, disk, end));
+		}
+		for (const pid_t reader : readers) {
+			int status = 0;
+
+			CHECK(waitpid(reader, &status, 0) == reader && !status,
+			      "a reader ended with {:x}", status);
+		}
+	}
+
+	size_t groups;
+	shared *memory;
+
+private:
+	static std::string path(size_t i)
+	{
+		return fmt::format("/sys/fs/cgroup/corbel-test-{}", i);
+	}
+	int read_in(size_t i, const std::string &disk, uint64_t end) const
+	{
+		shared &mine = memory[i];
+		const unique_fd group(open((path(i) + "/cgroup.procs").c_str(), O_WRONLY));
+		const unique_fd fd(open(disk.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+		void *buffer = std::aligned_alloc(4096, 4096);
+
+		if (!group || write(group.get(), "0", 1) != 1 || !fd || !buffer)
+			return 1;
+		while (mine.count < most_ends && monotonic_ns() < end) {
+			if (pread(fd.get(), buffer, 4096, static_cast<off_t>(i) * 8192) != 4096)
+				return 1;
+			mine.ends[mine.count++] = monotonic_ns();
+		}
+		return 0;
+	}
+};
+
+/* The peer: as many limits of the same kind as there are processes for, in a cgroup each. */
+void limits_of_cgroups()
+{
+	constexpr unsigned count = 40;
+	const ram_disks disks(1, uint64_t{count} * 8192);
+	std::vector<uint64_t> rates;
+	double in_second = 0, in_tenth = 0;
+	uint64_t all = 0;
+
+	if (try_shell("echo +io >/sys/fs/cgroup/cgroup.subtree_control"))
+		skip("there is no io.max to compare with");
+	for (uint64_t i = 0; i < count; i++)
+		rates.push_back(10 * 4096 + i * 40960 / count);
+	const limited_groups groups(disks.path(0), rates);
+	groups.read(disks.path(0), monotonic_ns() + 3 * second);
+	for (unsigned i = 0; i < count; i++) {
+		const auto &mine = groups.memory[i];
+		/* As of ours. */
+		const std::vector<uint64_t> ends(mine.ends + std::min<uint64_t>(mine.count, 2),
+						 mine.ends + mine.count);
+		const double rate = static_cast<double>(rates[i]) / 4096;
+
+		CHECK(ends.size() > 10, "{} I/Os in cgroup {}", ends.size(), i);
+		all += ends.size();
+		in_second = std::max(in_second, worst_error(ends, rate, second));
+		in_tenth = std::max(in_tenth, worst_error(ends, rate, second / 10));
+	}
+	comment("io.max in {} cgroups with as many limits at once, {} I/Os in 3 s: worst error "
+		"{:.2f} % in a second, {:.2f} % in 100 ms",
+		count, all, in_second, in_tenth);
+	CHECK(in_second > 0, "no error at all cannot be");
 }
 
 /* A device that takes a millisecond for each of as many as it takes at a time. */
@@ -255,6 +368,7 @@ void victim()
 
 constexpr test_case cases[] = {
 	{"many limits at once", many_limits},
+	{"as many limits of cgroups", limits_of_cgroups},
 	{"floors under overload", floors},
 	{"a victim and a neighbour", victim},
 };
