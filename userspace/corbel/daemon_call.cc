@@ -21,6 +21,17 @@ constexpr auto patience = 60s;
 
 } /* namespace */
 
+void add_piece(std::optional<Json> &answer, const Json &piece)
+{
+	if (!answer) {
+		answer = piece;
+		return;
+	}
+	for (const auto &[key, value] : piece.items())
+		for (const auto &each : value)
+			answer->at(key).push_back(each);
+}
+
 ExitCode ask_daemon(const Verb &verb, const std::vector<Argument> &arguments, bool json,
 		    const Show &show)
 {
@@ -28,7 +39,7 @@ ExitCode ask_daemon(const Verb &verb, const std::vector<Argument> &arguments, bo
 	const auto called = rpc::call(
 		verb.words(), values_of(arguments),
 		[&](const Json &object) {
-			answer = object;
+			add_piece(answer, object);
 			return true;
 		},
 		patience);

@@ -6,10 +6,14 @@
 #include "verb.hh"
 
 #include <functional>
+#include <optional>
 
 namespace corbel::cli {
 
 using Show = std::function<ExitCode(const Json &answer)>;
+
+/* An answer that does not fit into one message comes in pieces: each adds to arrays of the first. */
+void add_piece(std::optional<Json> &answer, const Json &piece);
 
 /*
  * Asks the daemon to do @verb with @arguments, as they were parsed. The answer, one

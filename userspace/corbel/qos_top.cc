@@ -6,6 +6,7 @@
  * made of. On a terminal it replaces the last one, elsewhere frames follow each other.
  */
 #include "argument_values.hh"
+#include "daemon_call.hh"
 #include "irq_text.hh"
 #include "pool_text.hh"
 #include "qos_rates.hh"
@@ -51,14 +52,18 @@ struct Sample {
 Result<Sample> take(const std::string &lun)
 {
 	Sample sample;
+	std::optional<Json> whole;
 
 	CORBEL_EXPECT(rpc::call(
 		qos_show_verb.words(), {{"lun", lun}, {"histograms", true}},
 		[&](const Json &answer) {
-			sample.objects = answer.at("objects");
+			add_piece(whole, answer);
 			return true;
 		},
 		60s));
+	if (!whole)
+		return failure(EPROTO, "The daemon answered with nothing.");
+	sample.objects = std::move(whole->at("objects"));
 	sample.taken = Clock::now();
 	return sample;
 }

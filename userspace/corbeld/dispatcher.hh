@@ -40,11 +40,15 @@ using Handler = std::function<Result<void>(const Json &arguments, Reply &reply)>
 /* For the many that answer with one object. */
 using ObjectHandler = std::function<Result<Json>(const Json &arguments)>;
 
+using Looks = std::function<bool(const Json &arguments)>;
+
 class Dispatcher {
 public:
 	/* All of them before the first call. */
 	void add(const cli::Verb &verb, Handler handler);
 	void add_object(const cli::Verb &verb, ObjectHandler handler);
+	/* Of a verb that changes something: with arguments for which @looks is true it does not. */
+	void let_look(const cli::Verb &verb, Looks looks);
 
 	/* ENOSYS, naming it: a verb of the table that is the daemon's has no handler. */
 	[[nodiscard]] Result<void> check_complete() const;
@@ -58,6 +62,13 @@ public:
 
 private:
 	std::map<std::string, Handler, std::less<>> handlers_;
+	std::map<std::string, Looks, std::less<>> looks_;
 };
+
+/*
+ * @answer, whose array @key may be long: each message has a limit (gRPC's, 4 MiB). Who asks puts
+ * them together again (cli::add_piece).
+ */
+void send_in_pieces(Json answer, const std::string &key, Reply &reply);
 
 } /* namespace corbel::daemon */

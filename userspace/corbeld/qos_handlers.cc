@@ -51,14 +51,21 @@ Result<std::uint64_t> rate(const Json &arguments, const std::string &key, bool i
 	return is_bytes ? pool::parse_size(text(arguments, key.c_str())) : number(arguments, key);
 }
 
+/* What it is to be, without its name. */
+Json settings_in(Json arguments)
+{
+	for (const char *key : {"name", "dry-run"})
+		arguments.erase(key);
+	return arguments;
+}
+
 Result<Json> policy(Policies &policies, const Json &arguments)
 {
 	workloads::PolicyRecord wish;
 	const bool deletes = arguments.value("delete", false);
-	auto settings = arguments;
+	auto settings = settings_in(arguments);
 
-	for (const char *key : {"name", "delete", "dry-run"})
-		settings.erase(key);
+	settings.erase("delete");
 	wish.name = text(arguments, "name");
 	if (wish.name.empty() && (deletes || !settings.empty()))
 		return failure(EINVAL, "No policy is named.");
@@ -159,6 +166,11 @@ void add_qos_handlers(Dispatcher &dispatcher, Luns &luns, Objects &objects,
 
 		return policy(policies, arguments);
 	});
+	dispatcher.let_look(cli::qos_policy_verb,
+			    [](const Json &arguments) { return settings_in(arguments).empty(); });
+	dispatcher.let_look(cli::qos_heatmap_verb, [](const Json &arguments) {
+		return !arguments.value("on", false) && !arguments.value("off", false);
+	});
 	dispatcher.add_object(cli::qos_attach_verb, [&](const Json &arguments) {
 		return attach(objects, inventory, arguments);
 	});
@@ -166,10 +178,14 @@ void add_qos_handlers(Dispatcher &dispatcher, Luns &luns, Objects &objects,
 		return objects.detach(text(arguments, "lun"), text(arguments, "object"),
 				      is_dry(arguments));
 	});
-	dispatcher.add_object(cli::qos_show_verb, [&](const Json &arguments) {
-		return objects.show(text(arguments, "lun"), text(arguments, "object"),
-				    arguments.value("histograms", false));
-	});
+	dispatcher.add(
+		cli::qos_show_verb, [&](const Json &arguments, Reply &reply) -> Result<void> {
+			send_in_pieces(CORBEL_EXPECT(objects.show(
+					       text(arguments, "lun"), text(arguments, "object"),
+					       arguments.value("histograms", false))),
+				       "objects", reply);
+			return {};
+		});
 	dispatcher.add_object(cli::qos_heatmap_verb,
 			      [&](const Json &arguments) { return heatmap(objects, arguments); });
 }

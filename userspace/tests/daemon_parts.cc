@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The parts of the daemon that can be looked at alone. */
+#include "../corbel/daemon_call.hh"
 #include "../corbeld/dispatcher.hh"
 #include "../corbeld/local_server.hh"
 #include "../corbeld/warnings.hh"
@@ -9,10 +10,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <optional>
 
 namespace corbel::test {
 
@@ -76,6 +79,45 @@ TEST_F(Dispatched, takes_the_rights_for_it)
 	EXPECT_EQ(error("job cancel", R"({"job":7})", Rights::read), EPERM);
 	EXPECT_EQ(error("job cancel", R"({"job":7,"dry-run":true})", Rights::read), EPERM);
 	EXPECT_EQ(error("job cancel", R"({"job":7})"), EIO);
+}
+
+TEST_F(Dispatched, lets_look_who_changes_nothing_by_it)
+{
+	dispatcher.add_object(cli::qos_heatmap_verb,
+			      [](const Json &) { return Json{{"on", true}}; });
+	EXPECT_EQ(error("qos heatmap", R"({"lun":"a"})", Rights::read), EPERM);
+	dispatcher.let_look(cli::qos_heatmap_verb,
+			    [](const Json &arguments) { return !arguments.contains("on"); });
+	EXPECT_EQ(error("qos heatmap", R"({"lun":"a"})", Rights::read), 0);
+	EXPECT_EQ(error("qos heatmap", R"({"lun":"a","on":true})", Rights::read), EPERM);
+	EXPECT_EQ(error("qos heatmap", R"({"lun":"a","on":true})"), 0);
+	EXPECT_EQ(error("qos heatmap", R"({"lun":"a","on":7})", Rights::read), EINVAL);
+}
+
+/* Each fits into a message; put together again they are the answer. */
+TEST_F(Dispatched, long_answers_come_in_pieces)
+{
+	Json answer{{"lun", "a"}, {"objects", Json::array()}};
+
+	const auto pieces = [&] {
+		std::optional<Json> whole;
+
+		answers.objects.clear();
+		send_in_pieces(answer, "objects", answers);
+		for (const auto &each : answers.objects) {
+			EXPECT_LT(each.size(), 2U << 20);
+			cli::add_piece(whole, Json::parse(each));
+		}
+		EXPECT_EQ(whole, answer);
+		return answers.objects.size();
+	};
+
+	EXPECT_EQ(pieces(), 1U);
+	for (int i = 0; i < 10'000; i++)
+		answer["objects"].push_back({{"number", i}, {"text", std::string(1000, 'x')}});
+	EXPECT_GT(pieces(), 9U);
+	answer["objects"] = {{{"text", std::string(1500 << 10, 'x')}}, {{"number", 1}}};
+	EXPECT_EQ(pieces(), 2U);
 }
 
 TEST_F(Dispatched, has_a_handler_for_each_verb_of_the_daemon)
