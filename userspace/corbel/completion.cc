@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * completion.cc - each script has the words of the table in it, and asks
- * `corbel completion --guests` for what only this host knows.
+ * `corbel completion --guests`, or `--names`, for what only this host knows.
  */
 #include "completion.hh"
 
@@ -15,8 +15,22 @@ namespace corbel::cli {
 
 namespace {
 
+std::string joined(const std::vector<std::string> &words)
+{
+	return fmt::format("{}", fmt::join(words, " "));
+}
+
+/* As `corbel completion --names` calls what is called so; empty: that is not known. */
+std::string_view kind_of_name(std::string_view type)
+{
+	return type == "LUN"	  ? "luns"
+	       : type == "OBJECT" ? "objects"
+	       : type == "POLICY" ? "policies"
+				  : "";
+}
+
 /* What can stand where a value does. */
-enum class Values { any, words, files, folders, guests, verbs };
+enum class Values { any, words, files, folders, guests, names, verbs };
 
 Values values_at(const Argument &argument)
 {
@@ -30,12 +44,41 @@ Values values_at(const Argument &argument)
 		return Values::guests;
 	if (argument.type == "VERB")
 		return Values::verbs;
-	return Values::any;
+	return kind_of_name(argument.type).empty() ? Values::any : Values::names;
 }
 
-std::string joined(const std::vector<std::string> &words)
+/* What prints them, a line each. */
+std::string asks(const Argument &argument)
 {
-	return fmt::format("{}", fmt::join(words, " "));
+	return argument.type == "VM" ? std::string("corbel completion --guests 2>/dev/null")
+				     : fmt::format("corbel completion --names {} 2>/dev/null",
+						   kind_of_name(argument.type));
+}
+
+std::vector<Argument> positional_of(const Verb &verb)
+{
+	auto arguments = arguments_of(verb);
+
+	std::erase_if(arguments, [](const Argument &each) { return each.is_option(); });
+	return arguments;
+}
+
+/* Behind which a value stands. */
+std::string valued_options_of(const Verb &verb)
+{
+	std::vector<std::string> options;
+
+	for (const auto &argument : arguments_of(verb))
+		if (argument.is_option() && !argument.is_flag())
+			for (auto &name : {argument.long_name(), argument.short_name()})
+				if (!name.empty())
+					options.push_back(name);
+	return joined(options);
+}
+
+std::size_t words_in(const Verb &verb)
+{
+	return verb.group.empty() ? 1 : 2;
 }
 
 std::vector<std::string> first_words()
@@ -105,7 +148,8 @@ std::string bash_values(const Argument &argument)
 	case Values::folders:
 		return "_corbel_lines \"$(compgen -d -- \"$cur\")\"";
 	case Values::guests:
-		return "_corbel_lines \"$(corbel completion --guests 2>/dev/null)\"";
+	case Values::names:
+		return fmt::format("_corbel_lines \"$({})\"", asks(argument));
 	case Values::verbs:
 		return fmt::format("_corbel_words {}", shell_quoted(joined(first_words())));
 	case Values::any:
@@ -114,20 +158,35 @@ std::string bash_values(const Argument &argument)
 	return {};
 }
 
+/* And those of what stands at the cursor, which depends on what stands before it. */
+std::string bash_positional(const Verb &verb)
+{
+	const auto arguments = positional_of(verb);
+	std::string text;
+
+	for (std::size_t place = 0; place < arguments.size(); place++) {
+		const auto values = bash_values(arguments[place]);
+		const auto pattern =
+			arguments[place].repeats() ? std::string("*") : fmt::format("{}", place);
+
+		if (!values.empty())
+			text += fmt::format("{}) {} ;; ", pattern, values);
+	}
+	if (text.empty())
+		return ":";
+	return fmt::format("_corbel_place {} {}; case $place in {}esac", words_in(verb),
+			   shell_quoted(valued_options_of(verb)), text);
+}
+
 /* A case of what the line says so far; $prev is the word before the one at the cursor. */
 std::string bash_case(const Verb &verb)
 {
 	std::string text = fmt::format("\t{})\n\t\tcase $prev in\n", shell_quoted(verb.words()));
-	std::string positional;
 
 	for (const auto &argument : arguments_of(verb)) {
 		const auto values = bash_values(argument);
 
-		if (!argument.is_option()) {
-			positional = values;
-			continue;
-		}
-		if (argument.is_flag())
+		if (!argument.is_option() || argument.is_flag())
 			continue;
 		text += fmt::format("\t\t{}{}{}) {}; return ;;\n", argument.short_name(),
 				    argument.short_name().empty() ? "" : "|", argument.long_name(),
@@ -140,8 +199,7 @@ std::string bash_case(const Verb &verb)
 			    "\t\t\t{}\n"
 			    "\t\tfi\n"
 			    "\t\t;;\n",
-			    shell_quoted(joined(options_of(verb))),
-			    positional.empty() ? ":" : positional);
+			    shell_quoted(joined(options_of(verb))), bash_positional(verb));
 	return text;
 }
 
@@ -157,6 +215,9 @@ std::string zsh_action(const Argument &argument)
 		return "_files -/";
 	case Values::guests:
 		return "_corbel_guests";
+	case Values::names:
+		/* The space keeps options of compadd from coming before it. */
+		return fmt::format(" _corbel_names {}", kind_of_name(argument.type));
 	case Values::verbs:
 		return fmt::format("({})", joined(first_words()));
 	case Values::any:
@@ -237,7 +298,8 @@ std::string fish_values(const Argument &argument)
 	case Values::folders:
 		return " -x -a '(__fish_complete_directories)'";
 	case Values::guests:
-		return " -x -a '(corbel completion --guests 2>/dev/null)'";
+	case Values::names:
+		return fmt::format(" -x -a '({})'", asks(argument));
 	case Values::verbs:
 		return " -x -a " + shell_quoted(joined(first_words()));
 	case Values::any:
@@ -250,12 +312,17 @@ std::string fish_verb(const Verb &verb)
 {
 	std::string text;
 	const auto begin = fmt::format("complete -c corbel -n '__corbel_at {}'", verb.words());
+	const auto arguments = positional_of(verb);
 
+	for (std::size_t place = 0; place < arguments.size(); place++)
+		text += fmt::format(
+			"complete -c corbel -n '__corbel_at {}; and __corbel_place {} {} "
+			"{} {}'{}\n",
+			verb.words(), arguments[place].repeats() ? "-ge" : "-eq", place,
+			words_in(verb), valued_options_of(verb), fish_values(arguments[place]));
 	for (const auto &argument : arguments_of(verb)) {
-		if (!argument.is_option()) {
-			text += fmt::format("{}{}\n", begin, fish_values(argument));
+		if (!argument.is_option())
 			continue;
-		}
 		text += begin;
 		if (const auto name = argument.short_name(); !name.empty())
 			text += " -s " + name.substr(1);
@@ -284,8 +351,19 @@ std::string bash_completion()
 		"_corbel_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- "
 		"\"$cur\"); }\n"
 		"\n"
+		"# $place: how many words before the cursor are neither of the $1 of the verb, nor\n"
+		"# options, nor values of those in $2.\n"
+		"_corbel_place() {\n"
+		"\tlocal i\n"
+		"\tplace=0\n"
+		"\tfor ((i = $1 + 1; i < COMP_CWORD; i++)); do\n"
+		"\t\t[[ ${COMP_WORDS[i]} == -* || \" $2 \" == *\" ${COMP_WORDS[i-1]} \"* ]] || "
+		"place=$((place + 1))\n"
+		"\tdone\n"
+		"}\n"
+		"\n"
 		"_corbel() {\n"
-		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+		"\tlocal place cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 		"\tlocal at=${COMP_WORDS[1]}\n"
 		"\tCOMPREPLY=()\n"
 		"\tif ((COMP_CWORD == 1)); then\n";
@@ -314,6 +392,11 @@ std::string zsh_completion()
 			   "\tlocal -a guests\n"
 			   "\tguests=(${(f)\"$(corbel completion --guests 2>/dev/null)\"})\n"
 			   "\tcompadd -a guests\n"
+			   "}\n"
+			   "_corbel_names() {\n"
+			   "\tlocal -a names\n"
+			   "\tnames=(${(f)\"$(corbel completion --names $1 2>/dev/null)\"})\n"
+			   "\tcompadd -a names\n"
 			   "}\n"
 			   "\n"
 			   "_corbel() {\n"
@@ -347,24 +430,40 @@ std::string zsh_completion()
 
 std::string fish_completion()
 {
-	std::string text = "# fish completion for corbel, made by `corbel completion fish`\n"
-			   "\n"
-			   "# The words after `corbel` begin with these.\n"
-			   "function __corbel_at\n"
-			   "\tset -l words (commandline -opc)\n"
-			   "\tset -l wanted $argv\n"
-			   "\tfor i in (seq (count $wanted))\n"
-			   "\t\tset -l next (math $i + 1)\n"
-			   "\t\ttest \"$words[$next]\" = \"$wanted[$i]\"; or return 1\n"
-			   "\tend\n"
-			   "end\n"
-			   "# There are so many words before the cursor, and the first is this.\n"
-			   "function __corbel_after\n"
-			   "\tset -l words (commandline -opc)\n"
-			   "\ttest (count $words) -eq $argv[1]; or return 1\n"
-			   "\ttest (count $argv) -eq 1; or test \"$words[2]\" = \"$argv[2]\"\n"
-			   "end\n"
-			   "complete -c corbel -f\n";
+	std::string text =
+		"# fish completion for corbel, made by `corbel completion fish`\n"
+		"\n"
+		"# The words after `corbel` begin with these.\n"
+		"function __corbel_at\n"
+		"\tset -l words (commandline -opc)\n"
+		"\tset -l wanted $argv\n"
+		"\tfor i in (seq (count $wanted))\n"
+		"\t\tset -l next (math $i + 1)\n"
+		"\t\ttest \"$words[$next]\" = \"$wanted[$i]\"; or return 1\n"
+		"\tend\n"
+		"end\n"
+		"# So many of them are neither of the $argv[3] of the verb, nor options, nor\n"
+		"# values of the options that follow.\n"
+		"function __corbel_place\n"
+		"\tset -l words (commandline -opc)\n"
+		"\tset -l place 0\n"
+		"\tset -l first (math $argv[3] + 2)\n"
+		"\tif test (count $words) -ge $first\n"
+		"\t\tfor i in (seq $first (count $words))\n"
+		"\t\t\tstring match -q -- '-*' $words[$i]; and continue\n"
+		"\t\t\tcontains -- $words[(math $i - 1)] $argv[4..]; and continue\n"
+		"\t\t\tset place (math $place + 1)\n"
+		"\t\tend\n"
+		"\tend\n"
+		"\ttest $place $argv[1] $argv[2]\n"
+		"end\n"
+		"# There are so many words before the cursor, and the first is this.\n"
+		"function __corbel_after\n"
+		"\tset -l words (commandline -opc)\n"
+		"\ttest (count $words) -eq $argv[1]; or return 1\n"
+		"\ttest (count $argv) -eq 1; or test \"$words[2]\" = \"$argv[2]\"\n"
+		"end\n"
+		"complete -c corbel -f\n";
 
 	for (const Verb *verb : verbs_of(""))
 		text += fmt::format("complete -c corbel -n '__corbel_after 1' -a {} -d {}\n",
