@@ -25,6 +25,8 @@ enum class Sabotage {
 	shared_written_in_place,
 	unshared_written_in_place, /* what only the last committed state shares */
 	moved_unasked, /* a move is finished though its block is gone */
+	lateness_forgiven, /* I/O that is late slows no mover down */
+	pause_without_end, /* a mover waits until nothing is owed, however long */
 };
 
 #ifdef CORBEL_BLOCK_SABOTAGE
