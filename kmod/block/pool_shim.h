@@ -25,6 +25,7 @@ struct corbel_pool {
 	struct mapped_device *md; /* of the pool's device */
 	struct block_device *meta;
 	struct corbel_engine *engine;
+	bool is_measured; /* how long reads and writes take */
 	bool is_bound; /* its devices are known; pools_lock */
 
 	struct {

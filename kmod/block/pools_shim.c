@@ -35,8 +35,13 @@ void corbel_pool_kick_in(struct corbel_pool *pool, u32 milliseconds)
 
 	/* One that is due earlier stays. */
 	if (!queue_delayed_work(pool->queue, &pool->later, delay) &&
-	    time_after(READ_ONCE(pool->later.timer.expires), jiffies + delay))
+	    time_before(jiffies + delay, READ_ONCE(pool->later.timer.expires)))
 		mod_delayed_work(pool->queue, &pool->later, delay);
+}
+
+void corbel_pool_measure(struct corbel_pool *pool, bool on)
+{
+	WRITE_ONCE(pool->is_measured, on);
 }
 
 void corbel_pool_event(struct corbel_pool *pool)

@@ -44,6 +44,7 @@ struct corbel_request {
 	struct corbel_volume *volume;
 	struct corbel_block_job *job;
 	void *ended; /* the bio's own bi_end_io, while a job has it */
+	u64 begun; /* ns; 0: nobody wants to know */
 	u64 block;
 	u64 blocks; /* of a discard: whole ones, 0 is possible */
 	u32 first, sectors; /* within the block */
@@ -129,6 +130,8 @@ enum corbel_found corbel_volume_find(struct corbel_volume *volume, u64 block, bo
 bool corbel_engine_is_changed(const struct corbel_engine *engine);
 /* The engine ends it, or submits it. It holds no epoch. Atomic. */
 void corbel_engine_defer(struct corbel_engine *engine, struct corbel_request *request);
+/* A read or write that came at @begun has ended, in ns. Atomic. */
+void corbel_engine_measured(struct corbel_engine *engine, u64 begun, u64 now);
 /* In the worker. */
 void corbel_engine_work(struct corbel_engine *engine);
 /* The drain that was asked for is over. Atomic. */
@@ -143,6 +146,8 @@ void corbel_block_move_ended(void *move, int error);
 /* The worker runs soon; in @milliseconds at the latest. Atomic. */
 void corbel_pool_kick(struct corbel_pool *pool);
 void corbel_pool_kick_in(struct corbel_pool *pool, u32 milliseconds);
+/* Whether corbel_engine_measured() is called, of what comes from now on. Task. */
+void corbel_pool_measure(struct corbel_pool *pool, bool on);
 /* Wakes who waits for an event of the pool's device. Task. */
 void corbel_pool_event(struct corbel_pool *pool);
 

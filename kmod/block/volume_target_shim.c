@@ -115,6 +115,7 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 
 	request->epoch = -1;
 	request->ended = NULL;
+	request->begun = 0;
 	if (is_write && corbel_volume_read_only(target->volume) &&
 	    !(bio->bi_opf & REQ_PREFLUSH && !bio_sectors(bio)))
 		return DM_MAPIO_KILL;
@@ -122,6 +123,8 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	if (likely((bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE) &&
 		   !(bio->bi_opf & REQ_PREFLUSH))) {
 		request->kind = is_write ? CORBEL_REQUEST_WRITE : CORBEL_REQUEST_READ;
+		if (unlikely(READ_ONCE(pool->is_measured)))
+			request->begun = ktime_get_ns();
 		request->epoch = corbel_pool_enter(pool);
 		switch (corbel_volume_find(target->volume, block, is_write, &device, &place)) {
 		case CORBEL_FOUND_PLACE:
@@ -169,6 +172,8 @@ static int volume_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *er
 
 	if (request->epoch >= 0)
 		corbel_pool_leave(target->pool, request->epoch);
+	if (unlikely(request->begun))
+		corbel_engine_measured(target->pool->engine, request->begun, ktime_get_ns());
 	return DM_ENDIO_DONE;
 }
 

@@ -169,6 +169,11 @@ void corbel_engine_defer(corbel_engine *engine, corbel_request *request)
 	engine_of(engine).defer(request);
 }
 
+void corbel_engine_measured(corbel_engine *engine, u64 begun, u64 now)
+{
+	engine_of(engine).measured(begun, now);
+}
+
 void corbel_engine_work(corbel_engine *engine)
 {
 	const NoIo no_io;

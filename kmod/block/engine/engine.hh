@@ -101,6 +101,8 @@ public:
 	void copied(corbel_block_job &job, int error);
 	void part_ended(corbel_block_job &job, int error);
 	void kick() { corbel_pool_kick(shim_); }
+	/* An I/O came at @begun and has ended, while that is measured. Atomic. */
+	void measured(u64 begun, u64 now) { mover_.note(begun, now); }
 
 	[[nodiscard]] const SuperblockV1 &super() const { return pool_.super(); }
 	[[nodiscard]] u32 block_sectors() const { return pool_.super().data_block_bytes / 512; }

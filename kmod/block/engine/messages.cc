@@ -25,7 +25,7 @@ constinit const Engine::Command Engine::commands[] = {
 	{"layout", "VOLUME", 1, 1, &Engine::show_layout},
 	{"limit", "DEVICE BLOCKS", 2, 2, &Engine::limit},
 	{"resize_device", "DEVICE BLOCKS", 2, 2, &Engine::resize_device},
-	{"move", "DEVICE FIRST LAST TO|any", 4, 4, &Engine::move},
+	{"move", "DEVICE FIRST LAST TO|any [MICROSECONDS|any]", 4, 5, &Engine::move},
 	{"mover", "", 0, 0, &Engine::show_mover},
 	{"cancel", "", 0, 0, &Engine::cancel},
 	{"commit", "", 0, 0, &Engine::flush_all},
@@ -352,8 +352,16 @@ Result<void> Engine::resize_device(const Arguments &arguments, Reply &)
 
 Result<void> Engine::move(const Arguments &arguments, Reply &)
 {
-	return mover_.start(CORBEL_TRY(device_of(arguments.values[0])), arguments.values[1],
-			    arguments.values[2], arguments.values[3]);
+	static constexpr u64 longest = 60ULL * 1000 * 1000; /* us */
+	const u64 *values = arguments.values;
+	u64 target = arguments.count > 4 ? values[4] : Throttle::none;
+
+	if (target != Throttle::none && target > longest)
+		return Error::range;
+	if (target != Throttle::none)
+		target *= 1000;
+	return mover_.start(
+		{CORBEL_TRY(device_of(values[0])), values[1], values[2], values[3], target});
 }
 
 Result<void> Engine::show_mover(const Arguments &, Reply &reply)

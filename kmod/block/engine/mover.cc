@@ -3,26 +3,28 @@
 
 namespace corbel::block {
 
-Result<void> Mover::start(u16 device, u64 first, u64 last, u64 to)
+Result<void> Mover::start(const Wish &wish)
 {
 	const auto *devices = engine_.super().devices;
 
 	if (is_running())
 		return Error::busy;
-	if (device >= max_devices || !devices[device].blocks || first > last ||
-	    (to != any_device && (to >= max_devices || !devices[to].blocks)))
+	if (wish.device >= max_devices || !devices[wish.device].blocks || wish.first > wish.last ||
+	    (wish.to != any_device && (wish.to >= max_devices || !devices[wish.to].blocks)))
 		return Error::invalid;
 	state_ = State::running;
 	stage_ = Stage::picking;
 	is_cancelled_ = drained_ = false;
-	device_ = device;
-	first_ = next_ = first;
-	last_ = last < devices[device].blocks ? last : devices[device].blocks - 1;
-	to_ = to;
+	device_ = wish.device;
+	first_ = next_ = wish.first;
+	last_ = wish.last < devices[device_].blocks ? wish.last : devices[device_].blocks - 1;
+	to_ = wish.to;
 	error_ = 0;
 	count_ = 0;
 	moved_ = skipped_ = middle_ = reverse_ = 0;
 	bytes_before_ = engine_.pool_.written().bytes;
+	throttle_.begin(wish.target, corbel_monotonic_ns());
+	corbel_pool_measure(engine_.shim_, true);
 	engine_.kick();
 	return {};
 }
@@ -39,6 +41,7 @@ void Mover::stop()
 		drop(moves_[i]);
 	count_ = 0;
 	state_ = State::idle;
+	corbel_pool_measure(engine_.shim_, false);
 }
 
 /* Also of a pool that is broken, where finish_move may have gone half of the way. */
@@ -76,7 +79,7 @@ bool Mover::step()
 	return false;
 }
 
-/* Keeps writes from the next few blocks. False: it waits for space, or for a commit. */
+/* Keeps writes from the next few blocks. False: it waits for space, a commit, or its turn. */
 bool Mover::pick()
 {
 	if (is_cancelled_ || next_ > last_) {
@@ -87,15 +90,21 @@ bool Mover::pick()
 		end(State::failed, rt::to_errno(Error::io));
 		return true;
 	}
+	const u64 now = corbel_monotonic_ns();
+	if (const u64 wait = throttle_.wait(now)) {
+		corbel_pool_kick_in(engine_.shim_, static_cast<u32>((wait + 999999) / 1000000));
+		return false;
+	}
 	struct Found {
 		Mba mba;
 		u64 block;
 	} found[batch];
+	const u32 most = throttle_.blocks();
 	u32 count = 0;
 	const auto walked = engine_.pool_.walk_device(device_, next_, last_,
 						      [&](Pba pba, Mba mba) -> Result<bool> {
 							      found[count++] = {mba, pba.block};
-							      return count < batch;
+							      return count < most;
 						      });
 	if (!walked.ok()) {
 		end(State::failed, walked.to_errno());
@@ -139,6 +148,7 @@ bool Mover::pick()
 	if (count_) {
 		stage_ = Stage::draining;
 		drained_ = false;
+		batch_began_ = now;
 	}
 	return true;
 }
@@ -209,6 +219,7 @@ bool Mover::finish()
 	for (u32 i = 0; i < count; i++)
 		engine_.note_place(done[i], places[i]);
 	engine_.retry(waiting_);
+	throttle_.moved(batch_began_, corbel_monotonic_ns());
 	stage_ = Stage::picking;
 	if (error_)
 		end(State::failed, error_);
@@ -219,6 +230,8 @@ void Mover::end(State state, int error)
 {
 	state_ = state;
 	error_ = error;
+	throttle_.end(corbel_monotonic_ns());
+	corbel_pool_measure(engine_.shim_, false);
 	/* What was moved is where it is said to be, whatever happens. */
 	const auto committed = engine_.commit(Engine::Flush::needed);
 	if (!committed.ok() && state_ != State::failed) {
@@ -251,7 +264,8 @@ void Mover::report(Reply &reply) const
 	const u64 bytes =
 		state_ == State::running ? engine_.pool_.written().bytes - bytes_before_ : bytes_;
 	for (const u64 number :
-	     {u64{device_}, first_, next_, last_, moved_, middle_, reverse_, bytes, skipped_})
+	     {u64{device_}, first_, next_, last_, moved_, middle_, reverse_, bytes, skipped_,
+	      throttle_.target() / 1000, throttle_.seen() / 1000, throttle_.paused() / 1000000})
 		reply << " " << number;
 }
 

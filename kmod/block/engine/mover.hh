@@ -8,12 +8,13 @@
  *
  * Reads go on throughout. Writes to the few blocks of a batch wait for it. What is moved lies
  * in memory alone until it is committed with all else; a mover that is cut off is begun again,
- * and finds what is left.
+ * and finds what is left. How fast it goes is said by the Throttle.
  */
 #pragma once
 
 #include "../../rt/atomic.hh"
 #include "../move.hh"
+#include "../throttle.hh"
 #include "request_list.hh"
 
 namespace corbel::block {
@@ -27,9 +28,16 @@ public:
 
 	/* Below: with the engine's mutex. */
 
-	/* @to: a device, or any_device. busy: it runs; invalid. */
+	/* What it is asked for. */
 	static constexpr u64 any_device = ~u64{0};
-	Result<void> start(u16 device, u64 first, u64 last, u64 to);
+	struct Wish {
+		u16 device;
+		u64 first, last;
+		u64 to; /* a device, or any_device */
+		u64 target; /* of Throttle, ns */
+	};
+	/* busy: it runs; invalid. */
+	Result<void> start(const Wish &wish);
 	void cancel();
 	/* No copy is under way and the worker runs no more. */
 	void stop();
@@ -46,11 +54,12 @@ public:
 
 	/* Atomic. */
 	void copied(int error);
+	void note(u64 begun, u64 now) { throttle_.note(begun, now); }
 
 private:
 	enum class State : u8 { idle, running, done, failed, cancelled };
 	enum class Stage : u8 { picking, draining, copying };
-	static constexpr u32 batch = 8;
+	static constexpr u32 batch = Throttle::most_blocks;
 
 	void drop(Move &move);
 	bool pick();
@@ -64,12 +73,14 @@ private:
 	bool is_cancelled_ = false, drained_ = false;
 	u16 device_ = 0;
 	u64 first_ = 0, next_ = 0, last_ = 0, to_ = 0;
+	u64 batch_began_ = 0; /* ns */
 	int error_ = 0;
 	Move moves_[batch];
 	u32 count_ = 0;
 	rt::Atomic<u32> copying_{0};
 	rt::Atomic<int> copy_error_{0};
 	RequestList waiting_;
+	Throttle throttle_;
 	u64 moved_ = 0, skipped_ = 0, middle_ = 0, reverse_ = 0, bytes_ = 0, bytes_before_ = 0;
 };
 
