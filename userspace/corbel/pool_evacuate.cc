@@ -10,7 +10,8 @@ const Verb pool_evacuate_verb{
 	.name = "evacuate",
 	.summary = "Move all data of a pool away from one of its devices, while it is used",
 	.examples = "corbel pool evacuate vms 1                    by number\n"
-		    "corbel pool evacuate vms /dev/sdb --no-wait   and go on with something else\n",
+		    "corbel pool evacuate vms /dev/sdb --no-wait   and go on with something else\n"
+		    "corbel pool evacuate vms 1 --latency 5ms      p99 of others meanwhile\n",
 	.exit_codes = "1 too if the job failed, was cancelled or has stalled.",
 	.effect = Effect::change,
 	.repeat = Repeat::keyed,

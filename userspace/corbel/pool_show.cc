@@ -51,12 +51,17 @@ ExitCode show(const Json &answer)
 	for (const auto &alarm : answer.at("alarms"))
 		fmt::print("alarm     {}\n", alarm.get<std::string>());
 	if (const auto &mover = answer.at("mover"); !mover.is_null())
-		fmt::print("mover     {}: device {}, {} of {} looked at, {} moved\n",
-			   mover.at("state").get<std::string>(),
-			   mover.at("device").get<std::uint64_t>(),
-			   mover.at("done").get<std::uint64_t>(),
-			   mover.at("total").get<std::uint64_t>(),
-			   mover.at("moved").get<std::uint64_t>());
+		fmt::print(
+			"mover     {}: device {}, {} of {} looked at, {} moved; p99 of I/O {} us, "
+			"target {} us, {} ms paused\n",
+			mover.at("state").get<std::string>(),
+			mover.at("device").get<std::uint64_t>(),
+			mover.at("done").get<std::uint64_t>(),
+			mover.at("total").get<std::uint64_t>(),
+			mover.at("moved").get<std::uint64_t>(),
+			mover.at("seen_us").get<std::uint64_t>(),
+			mover.at("target_us").get<std::uint64_t>(),
+			mover.at("paused_ms").get<std::uint64_t>());
 	for (const auto &device : answer.at("devices"))
 		table.add({dump(device.at("number")), device.at("tier"),
 			   pool::size_text(device.at("bytes")),
@@ -85,7 +90,11 @@ Json describe()
 				      {"moved", s::count("blocks")},
 				      {"middle_entries", s::count("changed")},
 				      {"meta_bytes", s::count("written")},
-				      {"skipped", s::count("blocks that were busy")}});
+				      {"skipped", s::count("blocks that were busy")},
+				      {"target_us", s::count("for p99 of I/O of volumes; 0: none, "
+							     "or not known yet")},
+				      {"seen_us", s::count("p99 of it since it began to move")},
+				      {"paused_ms", s::count("so that the target is met")}});
 
 	return s::object({{"name", s::string()},
 			  {"uuid", s::string()},

@@ -10,7 +10,7 @@ namespace corbel::cli {
 namespace {
 
 struct Options : JobOptions {
-	std::string pool, device, size;
+	std::string pool, device, size, latency;
 };
 
 std::function<ExitCode()> declare(OptionSet &set)
@@ -20,6 +20,7 @@ std::function<ExitCode()> declare(OptionSet &set)
 	declare_pool(set, options->pool);
 	declare_device(set, options->device);
 	declare_size(set, options->size, "Of its data, that stay, such as 100G");
+	declare_latency(set, options->latency);
 	declare_job(set, *options);
 	return [options, arguments = set.arguments()] {
 		return begin_job(pool_shrink_verb, arguments, *options);

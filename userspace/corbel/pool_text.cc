@@ -7,6 +7,7 @@
 #include "table.hh"
 
 #include "../pool/names.hh"
+#include "../qos/words.hh"
 
 #include <cerrno>
 #include <memory>
@@ -139,6 +140,18 @@ void declare_size(OptionSet &set, std::string &value, const char *help)
 	set.last_is_required();
 }
 
+void declare_latency(OptionSet &set, std::string &value)
+{
+	set.text("--latency", value, "TIME",
+		 "Go so fast that 99 % of what is read and written meanwhile takes no longer, such "
+		 "as 5ms; or 'none'. If not said: half as long again as when nothing moves",
+		 [](const std::string &text) -> Result<void> {
+			 if (text != "none")
+				 (void)CORBEL_EXPECT(workloads::parse_latency(text));
+			 return {};
+		 });
+}
+
 void declare_yes(OptionSet &set, bool &value)
 {
 	set.flag("--yes", value, "That is meant");
@@ -206,12 +219,13 @@ std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
 std::function<ExitCode()> declare_device_job(OptionSet &set, const Verb &verb)
 {
 	struct Options : JobOptions {
-		std::string pool, device;
+		std::string pool, device, latency;
 	};
 	auto options = std::make_shared<Options>();
 
 	declare_pool(set, options->pool);
 	declare_device(set, options->device);
+	declare_latency(set, options->latency);
 	declare_job(set, *options);
 	return [&verb, options, arguments = set.arguments()] {
 		return begin_job(verb, arguments, *options);

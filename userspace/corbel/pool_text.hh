@@ -22,6 +22,8 @@ void declare_snapshot(OptionSet &set, std::string &value);
 /* Of a pool, by number, path or UUID. */
 void declare_device(OptionSet &set, std::string &value);
 void declare_size(OptionSet &set, std::string &value, const char *help);
+/* Of verbs that move blocks: how long others' I/O may take meanwhile. */
+void declare_latency(OptionSet &set, std::string &value);
 /* What a verb that destroys has. */
 void declare_yes(OptionSet &set, bool &value);
 

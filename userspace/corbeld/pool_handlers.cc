@@ -109,8 +109,9 @@ Result<void> diff(Volumes &volumes, const Json &arguments, Reply &reply)
 Result<Json> begin(Pools &pools, jobs::Engine &engine, const char *kind, const Json &arguments,
 		   std::uint64_t bytes, std::string plan)
 {
-	const auto argument = CORBEL_EXPECT(volumes::evacuation_of(
-		pools, text(arguments, "pool"), text(arguments, "device"), bytes));
+	const auto argument = CORBEL_EXPECT(volumes::evacuation_of(pools, text(arguments, "pool"),
+								   text(arguments, "device"), bytes,
+								   text(arguments, "latency")));
 
 	return begin_job(engine, kind, argument, arguments, std::move(plan));
 }

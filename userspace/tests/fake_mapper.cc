@@ -343,7 +343,7 @@ Result<std::string> FakeMapper::tell(Device &device, const std::string &text)
 		move_on(device);
 		CORBEL_EXPECT(commit(pool));
 		const auto &m = device.mover;
-		return fmt::format("{}{} {} {} {} {} {} {} {} {} {}", m.state,
+		return fmt::format("{}{} {} {} {} {} {} {} {} {} {} 3000 2500 70", m.state,
 				   m.error ? fmt::format(" {}", -m.error) : "", m.device, m.first,
 				   m.next, m.last, m.moved, m.moved, 2 * m.moved, 4096 * m.moved,
 				   m.skipped);

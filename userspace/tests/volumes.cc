@@ -177,6 +177,8 @@ TEST_F(VolumesTest, evacuates_a_device)
 	EXPECT_EQ(job.data["result"]["moved"], 50);
 	EXPECT_EQ(job.data["result"]["middle_entries"], 50);
 	EXPECT_EQ(job.data["result"]["skipped"], 0);
+	EXPECT_EQ(job.data["result"]["seen_us"], 2500);
+	EXPECT_THAT(mapper->messages, Contains("move 0 0 239 any 0"));
 	EXPECT_EQ(mapper->super("vms").devices[0].used, 0U);
 	EXPECT_EQ(mapper->super("vms").devices[1].used, 50U);
 	EXPECT_EQ(mapper->super("vms").devices[0].limit, 0U);
@@ -198,6 +200,25 @@ TEST_F(VolumesTest, shrinks_a_device)
 	const auto larger =
 		engine->submit(shrink_kind, must(evacuation_of(*pools, "vms", "0", 20 * 65536)));
 	EXPECT_EQ(error_of(larger), EINVAL) << "that is no less";
+}
+
+TEST_F(VolumesTest, how_long_others_may_wait_for_a_mover)
+{
+	EXPECT_EQ(must(mover_target("")), "0");
+	EXPECT_EQ(must(mover_target("none")), "any");
+	EXPECT_EQ(must(mover_target("5ms")), "5000");
+	EXPECT_EQ(error_of(mover_target("5")), EINVAL);
+	EXPECT_EQ(error_of(mover_target("61s")), EINVAL);
+
+	create();
+	make_volume("vms/web");
+	EXPECT_EQ(error_of(evacuation_of(*pools, "vms", "0", 0, "soon")), EINVAL);
+	mapper->write("vms", id_of("vms/web"), 0, 5);
+	engine = must(jobs::Engine::start(*store, evacuation_jobs(*pools), {.lease = 1s}));
+	const auto job = must(
+		engine->submit(evacuate_kind, must(evacuation_of(*pools, "vms", "0", 0, "7ms"))));
+	EXPECT_EQ(must(engine->wait(job.id, 30s)).state, jobs::JobState::done);
+	EXPECT_THAT(mapper->messages, Contains("move 0 0 239 any 7000"));
 }
 
 TEST_F(VolumesTest, removes_a_device)
@@ -561,7 +582,9 @@ TEST(pool_target, what_is_not_known_is_refused)
 		}
 	EXPECT_EQ(error_of(parse_pool_status(good + " more")), EPROTO);
 	EXPECT_EQ(must(parse_mover("idle")).state, "idle");
-	EXPECT_EQ(must(parse_mover("failed -28 1 0 5 9 3 3 6 4096 0")).error, ENOSPC);
+	EXPECT_EQ(must(parse_mover("failed -28 1 0 5 9 3 3 6 4096 0 5 4 3")).error, ENOSPC);
+	EXPECT_EQ(must(parse_mover("done 1 0 5 9 3 3 6 4096 0 5 4 3")).paused_ms, 3U);
+	EXPECT_EQ(error_of(parse_mover("done 1 0 5 9 3 3 6 4096 0")), EPROTO);
 	EXPECT_EQ(error_of(parse_mover("running 1 0 5")), EPROTO);
 	EXPECT_EQ(error_of(parse_volumes("1 2 3 0 4\n")), EPROTO);
 	EXPECT_EQ(must(parse_difference("1 2 a\nmore 9\n")).next, 9U);

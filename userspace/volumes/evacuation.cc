@@ -24,12 +24,14 @@ struct Subject {
 	std::uint32_t device;
 	std::string uuid;
 	std::uint64_t keep;
+	std::string target;
 };
 
 Result<Subject> subject_of(Pools &pools, const jobs::Json &argument)
 {
 	return Subject{CORBEL_EXPECT(pools.records().pool(argument.at("pool"))),
-		       argument.at("device"), argument.at("uuid"), argument.at("keep")};
+		       argument.at("device"), argument.at("uuid"), argument.at("keep"),
+		       argument.value("target", "0")};
 }
 
 std::unexpected<Error> interrupted()
@@ -138,7 +140,11 @@ void add_receipt(Work &work, const MoverStatus &mover)
 	add("middle_entries", mover.middle_entries);
 	add("reverse_entries", mover.reverse_entries);
 	add("meta_bytes", mover.meta_bytes);
+	add("paused_ms", mover.paused_ms);
 	result["skipped"] = mover.skipped;
+	/* Of the last pass. */
+	result["target_us"] = mover.target_us;
+	result["seen_us"] = mover.seen_us;
 }
 
 /* Until the mover has ended what it was about when it was looked at first. */
@@ -167,9 +173,9 @@ Result<void> move(Pools &pools, Work &work)
 	/* One that an earlier attempt began, or somebody else's, ends first. */
 	auto before = CORBEL_EXPECT(follow(pools, subject, work));
 	for (unsigned passes = 0; passes < most_passes;) {
-		const auto begun =
-			pools.message(subject.pool, fmt::format("move {} {} {} any", subject.device,
-								subject.keep, device.blocks - 1));
+		const auto begun = pools.message(
+			subject.pool, fmt::format("move {} {} {} any {}", subject.device,
+						  subject.keep, device.blocks - 1, subject.target));
 
 		if (!begun && begun.error().number != EBUSY)
 			return std::unexpected(begun.error());
@@ -276,7 +282,7 @@ std::vector<jobs::JobKind> evacuation_jobs(Pools &pools)
 }
 
 Result<jobs::Json> evacuation_of(Pools &pools, const std::string &name, const std::string &device,
-				 std::uint64_t bytes)
+				 std::uint64_t bytes, const std::string &latency)
 {
 	auto pool = CORBEL_EXPECT(pools.records().pool(name));
 	const auto status = CORBEL_EXPECT(pools.status(pool));
@@ -290,7 +296,8 @@ Result<jobs::Json> evacuation_of(Pools &pools, const std::string &name, const st
 	return jobs::Json{{"pool", name},
 			  {"device", number},
 			  {"uuid", record->uuid},
-			  {"keep", bytes / status.block_bytes()}};
+			  {"keep", bytes / status.block_bytes()},
+			  {"target", CORBEL_EXPECT(mover_target(latency))}};
 }
 
 } /* namespace corbel::volumes */

@@ -11,8 +11,8 @@
  * as it was; what has moved meanwhile stays where it is, which nobody notices. The mover is
  * the kernel's: it goes on without the daemon, and the next one looks how far it is.
  *
- * Argument: {"pool", "device": number, "uuid": of the device, "keep": blocks of it that stay}.
- * In `result`: what the mover says it has done.
+ * Argument: {"pool", "device": number, "uuid": of the device, "keep": blocks of it that stay,
+ * "target": as mover_target() makes it}. In `result`: what the mover says it has done.
  */
 #pragma once
 
@@ -29,8 +29,12 @@ inline constexpr const char *remove_kind = "pool.remove";
 /* @pools outlives the engine. */
 [[nodiscard]] std::vector<jobs::JobKind> evacuation_jobs(Pools &pools);
 
-/* The argument of a job about @device, of which @bytes are to stay. EINVAL, ENOENT. */
+/*
+ * The argument of a job about @device, of which @bytes are to stay; @latency: as mover_target()
+ * takes it. EINVAL, ENOENT.
+ */
 [[nodiscard]] Result<jobs::Json> evacuation_of(Pools &pools, const std::string &pool,
-					       const std::string &device, std::uint64_t bytes);
+					       const std::string &device, std::uint64_t bytes,
+					       const std::string &latency = {});
 
 } /* namespace corbel::volumes */

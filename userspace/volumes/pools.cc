@@ -111,7 +111,10 @@ Json mover_json(const MoverStatus &mover)
 		{"moved", mover.moved},
 		{"middle_entries", mover.middle_entries},
 		{"meta_bytes", mover.meta_bytes},
-		{"skipped", mover.skipped}};
+		{"skipped", mover.skipped},
+		{"target_us", mover.target_us},
+		{"seen_us", mover.seen_us},
+		{"paused_ms", mover.paused_ms}};
 }
 
 } /* namespace */

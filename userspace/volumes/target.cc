@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "target.hh"
 
+#include "../qos/words.hh"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -190,12 +192,28 @@ Result<MoverStatus> parse_mover(const std::string &text)
 	if (mover.state == "idle" && !words.more())
 		return mover;
 	words.number(mover.device);
-	for (auto *number :
-	     {&mover.first, &mover.next, &mover.last, &mover.moved, &mover.middle_entries,
-	      &mover.reverse_entries, &mover.meta_bytes, &mover.skipped})
+	for (auto *number : {&mover.first, &mover.next, &mover.last, &mover.moved,
+			     &mover.middle_entries, &mover.reverse_entries, &mover.meta_bytes,
+			     &mover.skipped, &mover.target_us, &mover.seen_us, &mover.paused_ms})
 		words.number(*number);
 	CORBEL_EXPECT(words.end());
 	return mover;
+}
+
+Result<std::string> mover_target(const std::string &latency)
+{
+	constexpr std::uint64_t longest_us = 60'000'000;
+
+	if (latency.empty())
+		return "0";
+	if (latency == "none")
+		return "any";
+	const auto us = CORBEL_EXPECT(workloads::parse_latency(latency));
+	if (us > longest_us)
+		return failure(EINVAL, fmt::format("'{}' is more than a minute, which is the most "
+						   "that a mover can keep to.",
+						   latency));
+	return fmt::format("{}", us);
 }
 
 Result<Difference> parse_difference(const std::string &text)

@@ -44,6 +44,9 @@ struct MoverStatus {
 	std::uint32_t device;
 	std::uint64_t first, next, last; /* blocks of the device */
 	std::uint64_t moved, middle_entries, reverse_entries, meta_bytes, skipped;
+	std::uint64_t target_us; /* for p99 of others' I/O; 0: none, or not known yet */
+	std::uint64_t seen_us; /* of it */
+	std::uint64_t paused_ms;
 };
 
 struct Range {
@@ -65,6 +68,12 @@ struct VolumeMap {
 	std::vector<MappedRun> runs;
 	std::optional<std::uint64_t> next; /* there is more, from here on */
 };
+
+/*
+ * What a mover is told of how long others' I/O may take: the message's last word. "5ms"; "none": as
+ * long as it does; empty: half as long again as when nothing moves. EINVAL.
+ */
+[[nodiscard]] Result<std::string> mover_target(const std::string &latency);
 
 /* EPROTO: the module is of another version. */
 [[nodiscard]] Result<PoolStatus> parse_pool_status(const std::string &text);
