@@ -27,6 +27,7 @@
 #pragma once
 
 #include "../../rt/lock.hh"
+#include "../heat.hh"
 #include "../map_cache.hh"
 #include "mover.hh"
 #include "../pool.hh"
@@ -126,6 +127,7 @@ private:
 	void handle_access(corbel_request *request);
 	void handle_discard(corbel_request *request);
 	void submit(corbel_request *request, Pba pba);
+	void submit_counted(corbel_request *request, Mba mba, Pba pba);
 	void start_job(corbel_request *request, const WritePlan &plan);
 	void submit_for_job(corbel_block_job &job);
 	void job_ended(corbel_block_job *job);
@@ -183,6 +185,10 @@ private:
 	Result<void> show_mover(const Arguments &arguments, Reply &reply);
 	Result<void> cancel(const Arguments &arguments, Reply &reply);
 	Result<void> flush_all(const Arguments &arguments, Reply &reply);
+	Result<void> heat_on(const Arguments &arguments, Reply &reply);
+	Result<void> heat_off(const Arguments &arguments, Reply &reply);
+	Result<void> heat_age(const Arguments &arguments, Reply &reply);
+	Result<void> show_heat(const Arguments &arguments, Reply &reply);
 	Result<void> share(const Arguments &arguments, bool read_only, Reply &reply);
 	corbel_volume *opened(VolumeId id);
 	/* No write is under way or begins before open_gate(). Task. */
@@ -194,6 +200,7 @@ private:
 	rt::Mutex mutex_;
 	Pool pool_;
 	MapCache logical_, middle_;
+	Heat heat_;
 	Mover mover_{*this};
 	corbel_engine_options options_{};
 	rt::List<corbel_volume, &corbel_volume::of_engine> volumes_;

@@ -25,10 +25,15 @@ constinit const Engine::Command Engine::commands[] = {
 	{"layout", "VOLUME", 1, 1, &Engine::show_layout},
 	{"limit", "DEVICE BLOCKS", 2, 2, &Engine::limit},
 	{"resize_device", "DEVICE BLOCKS", 2, 2, &Engine::resize_device},
-	{"move", "DEVICE FIRST LAST TO|any [MICROSECONDS|any]", 4, 5, &Engine::move},
+	{"move", "DEVICE FIRST LAST TO|any [MICROSECONDS|any [COLDEST HOTTEST MOST|any]]", 4, 8,
+	 &Engine::move},
 	{"mover", "", 0, 0, &Engine::show_mover},
 	{"cancel", "", 0, 0, &Engine::cancel},
 	{"commit", "", 0, 0, &Engine::flush_all},
+	{"heat_on", "", 0, 0, &Engine::heat_on},
+	{"heat_off", "", 0, 0, &Engine::heat_off},
+	{"heat_age", "", 0, 0, &Engine::heat_age},
+	{"heat", "DEVICE [FIRST]", 1, 2, &Engine::show_heat},
 };
 
 static constexpr rt::Text who = "corbel-pool";
@@ -360,8 +365,21 @@ Result<void> Engine::move(const Arguments &arguments, Reply &)
 		return Error::range;
 	if (target != Throttle::none)
 		target *= 1000;
-	return mover_.start(
-		{CORBEL_TRY(device_of(values[0])), values[1], values[2], values[3], target});
+	if (arguments.count == 6 || arguments.count == 7)
+		return Error::invalid;
+	const bool is_by_heat = arguments.count == 8;
+	if (is_by_heat && (values[5] > values[6] || values[6] > 255))
+		return Error::range;
+	if (is_by_heat && !heat_.is_on())
+		return Error::no_data;
+	return mover_.start({.device = CORBEL_TRY(device_of(values[0])),
+			     .first = values[1],
+			     .last = values[2],
+			     .to = values[3],
+			     .target = target,
+			     .coldest = static_cast<u8>(is_by_heat ? values[5] : 0),
+			     .hottest = static_cast<u8>(is_by_heat ? values[6] : 255),
+			     .most = is_by_heat ? values[7] : ~u64{0}});
 }
 
 Result<void> Engine::show_mover(const Arguments &, Reply &reply)
@@ -379,6 +397,68 @@ Result<void> Engine::cancel(const Arguments &, Reply &)
 Result<void> Engine::flush_all(const Arguments &, Reply &)
 {
 	return commit(Flush::all);
+}
+
+/* ---- heat ------------------------------------------------------------------------------------ */
+
+Result<void> Engine::heat_on(const Arguments &, Reply &reply)
+{
+	u64 blocks = 0;
+
+	/* There is no MBA but for a block of data, nor any above all that there were at a time. */
+	for (const u64 capacity : capacity_)
+		blocks += capacity;
+	const u64 mbas = super().mba_end > blocks ? super().mba_end : blocks;
+	const bool is_new =
+		CORBEL_TRY(heat_.begin(mbas, [this] { corbel_pool_synchronize(shim_); }));
+	reply << (is_new ? rt::Text("new ") : rt::Text("kept ")) << heat_.bytes();
+	return {};
+}
+
+Result<void> Engine::heat_off(const Arguments &, Reply &)
+{
+	heat_.end([this] { corbel_pool_synchronize(shim_); });
+	return {};
+}
+
+Result<void> Engine::heat_age(const Arguments &, Reply &)
+{
+	if (!heat_.is_on())
+		return Error::no_data;
+	heat_.age();
+	return {};
+}
+
+Result<void> Engine::show_heat(const Arguments &arguments, Reply &reply)
+{
+	/* As many as are looked at without letting others have the pool. */
+	static constexpr u32 most = 16384;
+	const u16 device = CORBEL_TRY(device_of(arguments.values[0]));
+	const u64 first = arguments.count > 1 ? arguments.values[1] : 0;
+	const u64 blocks = super().devices[device].blocks;
+	u16 counts[256]{};
+	u32 looks = 0;
+	u64 next = 0;
+
+	if (!heat_.is_on())
+		return Error::no_data;
+	if (!blocks)
+		return Error::not_found;
+	if (first < blocks)
+		CORBEL_TRY(pool_.walk_device(device, first, blocks - 1,
+					     [&](Pba pba, Mba mba) -> Result<bool> {
+						     counts[heat_.of(mba)]++;
+						     next = pba.block + 1;
+						     return ++looks < most;
+					     }));
+	for (u32 heat = 0; heat < 256; heat++)
+		if (counts[heat])
+			reply << u64{heat} << ":" << u64{counts[heat]} << " ";
+	if (looks == most)
+		reply << "more " << next;
+	else
+		reply << "end";
+	return reply.is_full() ? Result<void>(Error::no_space) : Result<void>();
 }
 
 /* ---- status ---------------------------------------------------------------------------------- */

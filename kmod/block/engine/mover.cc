@@ -19,6 +19,9 @@ Result<void> Mover::start(const Wish &wish)
 	first_ = next_ = wish.first;
 	last_ = wish.last < devices[device_].blocks ? wish.last : devices[device_].blocks - 1;
 	to_ = wish.to;
+	coldest_ = wish.coldest;
+	hottest_ = wish.hottest;
+	left_ = wish.most;
 	error_ = 0;
 	count_ = 0;
 	moved_ = skipped_ = middle_ = reverse_ = 0;
@@ -82,7 +85,7 @@ bool Mover::step()
 /* Keeps writes from the next few blocks. False: it waits for space, a commit, or its turn. */
 bool Mover::pick()
 {
-	if (is_cancelled_ || next_ > last_) {
+	if (is_cancelled_ || next_ > last_ || !left_) {
 		end(is_cancelled_ ? State::cancelled : State::done);
 		return true;
 	}
@@ -99,19 +102,24 @@ bool Mover::pick()
 		Mba mba;
 		u64 block;
 	} found[batch];
-	const u32 most = throttle_.blocks();
-	u32 count = 0;
-	const auto walked = engine_.pool_.walk_device(device_, next_, last_,
-						      [&](Pba pba, Mba mba) -> Result<bool> {
-							      found[count++] = {mba, pba.block};
-							      return count < most;
-						      });
+	const u32 most = left_ < throttle_.blocks() ? static_cast<u32>(left_) : throttle_.blocks();
+	u64 behind = last_ + 1;
+	u32 count = 0, looks = 0;
+	const auto walked = engine_.pool_.walk_device(
+		device_, next_, last_, [&](Pba pba, Mba mba) -> Result<bool> {
+			const u8 heat = engine_.heat_.of(mba);
+			if (heat >= coldest_ && heat <= hottest_)
+				found[count++] = {mba, pba.block};
+			if (++looks == most_looks)
+				behind = pba.block + 1;
+			return count < most && looks < most_looks;
+		});
 	if (!walked.ok()) {
 		end(State::failed, walked.to_errno());
 		return true;
 	}
 	if (!count) {
-		next_ = last_ + 1;
+		next_ = behind;
 		return true;
 	}
 	const Placement placement{to_ == any_device ? u16{0} : static_cast<u16>(to_),
@@ -142,6 +150,7 @@ bool Mover::pick()
 			break;
 		}
 		next_ = found[i].block + 1;
+		left_--;
 		count_++;
 		engine_.note_place(move.mba, move.from);
 	}

@@ -35,6 +35,9 @@ public:
 		u64 first, last;
 		u64 to; /* a device, or any_device */
 		u64 target; /* of Throttle, ns */
+		/* Of blocks that are so hot, so many at most. */
+		u8 coldest, hottest;
+		u64 most;
 	};
 	/* busy: it runs; invalid. */
 	Result<void> start(const Wish &wish);
@@ -61,6 +64,8 @@ private:
 	enum class Stage : u8 { picking, draining, copying };
 	static constexpr u32 batch = Throttle::most_blocks;
 
+	static constexpr u32 most_looks = 4096; /* at blocks, a step */
+
 	void drop(Move &move);
 	bool pick();
 	void copy();
@@ -74,6 +79,8 @@ private:
 	u16 device_ = 0;
 	u64 first_ = 0, next_ = 0, last_ = 0, to_ = 0;
 	u64 batch_began_ = 0; /* ns */
+	u8 coldest_ = 0, hottest_ = 255;
+	u64 left_ = 0; /* blocks that may still be moved */
 	int error_ = 0;
 	Move moves_[batch];
 	u32 count_ = 0;

@@ -46,6 +46,7 @@ corbel_found Engine::find(corbel_volume &volume, u64 block, bool write, u32 *dev
 	if (!middle || (write && middle & moving))
 		return CORBEL_FOUND_NOTHING;
 	const Pba pba = pba_of(middle);
+	heat_.note(mba_of(entry));
 	*device = pba.device;
 	*place = pba.block;
 	return CORBEL_FOUND_PLACE;
@@ -129,6 +130,12 @@ void Engine::submit(corbel_request *request, Pba pba)
 	corbel_request_submit(shim_, request, pba.device, pba.block);
 }
 
+void Engine::submit_counted(corbel_request *request, Mba mba, Pba pba)
+{
+	heat_.note(mba);
+	submit(request, pba);
+}
+
 corbel_block_job *Engine::job_of(const corbel_volume *volume, u64 block)
 {
 	for (corbel_block_job &job : buckets_[block % buckets])
@@ -171,7 +178,8 @@ void Engine::handle_access(corbel_request *request)
 			if (entry == hole)
 				corbel_request_zeroes(request);
 			else
-				submit(request, CORBEL_TRY(place_of(mba_of(entry))));
+				submit_counted(request, mba_of(entry),
+					       CORBEL_TRY(place_of(mba_of(entry))));
 			return {};
 		}
 		const auto plan = CORBEL_TRY(pool_.begin_write(volume.id, lba, placement_));
@@ -188,7 +196,7 @@ void Engine::handle_access(corbel_request *request)
 		if (request->fua && pool_.is_changed())
 			fua_.push(request);
 		else
-			submit(request, plan.pba);
+			submit_counted(request, plan.mba, plan.pba);
 		return {};
 	}();
 	if (!done.ok())
@@ -293,6 +301,7 @@ void Engine::finish_job(corbel_block_job *job)
 		if (mba.ok()) {
 			note_own(*job->volume, job->lba, mba.value(), job->plan.pba); /* ok */
 			note_layout(*job->volume);
+			heat_.note(mba.value());
 		} else {
 			error = mba.to_errno();
 			if (mba.error() != Error::stale && !pool_.is_broken())
