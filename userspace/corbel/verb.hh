@@ -124,6 +124,7 @@ extern const Verb pool_evacuate_verb;
 extern const Verb pool_remove_device_verb;
 extern const Verb pool_shrink_verb;
 extern const Verb pool_resize_device_verb;
+extern const Verb pool_tier_verb;
 extern const Verb pool_import_verb;
 extern const Verb pool_delete_verb;
 extern const Verb volume_create_verb;

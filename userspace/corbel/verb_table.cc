@@ -55,6 +55,7 @@ std::span<const Verb *const> all_verbs()
 		&pool_evacuate_verb,
 		&pool_shrink_verb,
 		&pool_resize_device_verb,
+		&pool_tier_verb,
 		&pool_import_verb,
 		&pool_delete_verb,
 		&pool_check_verb,

@@ -16,6 +16,7 @@
 #include "../qemu/runner.hh"
 #include "../state/sqlite_store.hh"
 #include "../volumes/evacuation.hh"
+#include "../volumes/tiering.hh"
 
 #include <corbel/version.h>
 
@@ -137,6 +138,7 @@ Result<void> Daemon::start()
 					 qemu::stop_job(runner),   departures_->job()};
 	for (auto &kind : volumes::evacuation_jobs(*pools_))
 		kinds.push_back(std::move(kind));
+	kinds.push_back(volumes::tier_job(*pools_));
 	/* A migration may wait for long, and others must not wait for it. */
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(*store_, std::move(kinds),
 						    {.threads = 16, .holder = "corbeld"}));

@@ -3,8 +3,10 @@
 
 #include "arguments.hh"
 #include "job_handlers.hh"
+#include "job_view.hh"
 
 #include "../volumes/evacuation.hh"
+#include "../volumes/tiering.hh"
 
 #include <cerrno>
 #include <chrono>
@@ -116,6 +118,56 @@ Result<Json> begin(Pools &pools, jobs::Engine &engine, const char *kind, const J
 	return begin_job(engine, kind, argument, arguments, std::move(plan));
 }
 
+/* Of a pool there is one at most. */
+Result<std::optional<jobs::Job>> tiering_of(jobs::Engine &engine, const std::string &pool)
+{
+	for (auto &job : CORBEL_EXPECT(engine.list()))
+		if (job.kind == volumes::tier_kind && !is_final(job.state) &&
+		    job.argument.at("pool") == pool)
+			return std::move(job);
+	return std::nullopt;
+}
+
+Result<Json> tier(Pools &pools, jobs::Engine &engine, const Json &arguments)
+{
+	const auto pool = text(arguments, "pool");
+	const auto guard = pools.changing();
+	const auto before = CORBEL_EXPECT(tiering_of(engine, pool));
+
+	if (arguments.value("off", false)) {
+		Json answer{{"job", nullptr},
+			    {"plan", fmt::format("Pool {} is tiered no more.", pool)},
+			    {"dry_run", is_dry(arguments)},
+			    {"changed", before.has_value()}};
+
+		(void)CORBEL_EXPECT(pools.records().pool(pool));
+		if (before) {
+			const auto ended =
+				CORBEL_EXPECT(engine.cancel(before->id, is_dry(arguments)));
+			answer["job"] = view_of(ended, engine);
+		}
+		return answer;
+	}
+	const jobs::Json argument{
+		{"pool", pool},
+		{"promote", arguments.value("promote", 4)},
+		{"demote", arguments.value("demote", 90)},
+		{"most", arguments.value("most", 1024)},
+		{"every", arguments.value("every", 60)},
+		{"once", arguments.value("once", false)},
+		{"target", CORBEL_EXPECT(volumes::mover_target(text(arguments, "latency")))}};
+	const auto key = text(arguments, "key");
+	if (before && (key.empty() || before->key != key))
+		return failure(EEXIST,
+			       fmt::format("Pool '{0}' is tiered by job {1} already: `corbel "
+					   "pool tier {0} --off` ends it.",
+					   pool, before->id));
+	return begin_job(engine, volumes::tier_kind, argument, arguments,
+			 fmt::format("Moves blocks of pool {} that are used often to upper tiers, "
+				     "and others down.",
+				     pool));
+}
+
 void add_pools(Dispatcher &dispatcher, Pools &pools, jobs::Engine &engine)
 {
 	dispatcher.add_object(cli::pool_create_verb,
@@ -157,6 +209,9 @@ void add_pools(Dispatcher &dispatcher, Pools &pools, jobs::Engine &engine)
 		return begin(pools, engine, volumes::evacuate_kind, arguments, 0,
 			     fmt::format("Moves all data away from device {} of pool {}.",
 					 text(arguments, "device"), text(arguments, "pool")));
+	});
+	dispatcher.add_object(cli::pool_tier_verb, [&](const Json &arguments) {
+		return tier(pools, engine, arguments);
 	});
 	dispatcher.add_object(cli::pool_remove_device_verb, [&](const Json &arguments) {
 		return begin(pools, engine, volumes::remove_kind, arguments, 0,

@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -203,6 +204,33 @@ void FakeMapper::write(const std::string &pool, std::uint64_t id, std::uint64_t 
 		throw std::runtime_error("no commit");
 }
 
+void FakeMapper::heat(const std::string &pool, std::uint64_t id, std::uint64_t first,
+		      std::uint64_t count, std::uint64_t how_hot)
+{
+	const std::lock_guard guard(lock_);
+	auto &device = devices_.at("corbel-" + pool);
+
+	if (device.counts)
+		(void)device.pool->read_logical(
+			{id}, {first}, count,
+			[&](block::Lba, block::Mba mba) { device.heat[mba.value] = how_hot; });
+}
+
+std::uint64_t FakeMapper::on(std::uint16_t number, const std::string &pool, std::uint64_t id,
+			     std::uint64_t first, std::uint64_t count)
+{
+	const std::lock_guard guard(lock_);
+	auto &device = devices_.at("corbel-" + pool);
+	std::uint64_t found = 0;
+
+	for (auto lba = first; lba < first + count; lba++) {
+		const auto extent = device.pool->look_up({id}, {lba}, 1);
+		found +=
+			extent.ok() && extent.value().mapped && extent.value().pba.device == number;
+	}
+	return found;
+}
+
 const block::SuperblockV1 &FakeMapper::super(const std::string &pool)
 {
 	return devices_.at("corbel-" + pool).pool->super();
@@ -229,19 +257,28 @@ void FakeMapper::move_on(Device &device)
 	if (mover.next < end)
 		(void)pool.walk_device(mover.device, mover.next, end - 1,
 				       [&](block::Pba, block::Mba mba) -> block::Result<bool> {
-					       found.push_back(mba);
+					       const auto heat = device.heat.contains(mba.value)
+									 ? device.heat[mba.value]
+									 : 0;
+					       if (heat >= mover.coldest && heat <= mover.hottest)
+						       found.push_back(mba);
 					       return true;
 				       });
 	for (const auto mba : found) {
 		block::Move move;
-		const auto to = static_cast<std::uint16_t>(mover.device ? 0 : 1);
+		const auto to = mover.to.value_or(mover.device ? 0 : 1);
+
+		if (!mover.left)
+			break;
+		mover.left--;
 
 		if (busy) {
 			busy--;
 			mover.skipped++;
 			continue;
 		}
-		auto done = pool.begin_move(move, mba, {.device = to});
+		auto done =
+			pool.begin_move(move, mba, {.device = to, .only = mover.to.has_value()});
 		if (done.ok())
 			done = pool.finish_move(move);
 		if (!done.ok()) {
@@ -254,6 +291,31 @@ void FakeMapper::move_on(Device &device)
 	mover.next = end;
 	if (mover.next > mover.last)
 		mover.state = "done";
+}
+
+Result<std::string> FakeMapper::tell_heat(Device &device, const std::vector<std::uint64_t> &words)
+{
+	constexpr std::size_t most = 16;
+	const auto number = static_cast<std::uint16_t>(words.at(0));
+	const auto blocks = device.pool->super().devices[number].blocks;
+	std::map<std::uint64_t, std::uint64_t> counts;
+	std::uint64_t next = words.at(1), looks = 0;
+	std::string answer;
+
+	if (!device.counts)
+		return refuse(ENODATA);
+	if (next < blocks)
+		CORBEL_EXPECT(told(device.pool->walk_device(
+			number, next, blocks - 1,
+			[&](block::Pba pba, block::Mba mba) -> block::Result<bool> {
+				counts[device.heat.contains(mba.value) ? device.heat[mba.value]
+								       : 0]++;
+				next = pba.block + 1;
+				return ++looks < most;
+			})));
+	for (const auto &[heat, count] : counts)
+		answer += fmt::format("{}:{} ", heat, count);
+	return answer + (looks == most ? fmt::format("more {}", next) : "end");
 }
 
 Result<std::string> FakeMapper::make_volumes(Device &device, const std::vector<std::uint64_t> &of,
@@ -338,6 +400,12 @@ Result<std::string> FakeMapper::tell(Device &device, const std::string &text)
 		device.mover = {"running", 0,	    static_cast<std::uint16_t>(n.at(0)),
 				n.at(1),   n.at(1), n.at(2),
 				0,	   0};
+		if (n.size() == 8) {
+			device.mover.to = static_cast<std::uint16_t>(n[3]);
+			device.mover.coldest = n[5];
+			device.mover.hottest = n[6];
+			device.mover.left = n[7];
+		}
 		return answer;
 	} else if (verb == "mover") {
 		move_on(device);
@@ -347,6 +415,16 @@ Result<std::string> FakeMapper::tell(Device &device, const std::string &text)
 				   m.error ? fmt::format(" {}", -m.error) : "", m.device, m.first,
 				   m.next, m.last, m.moved, m.moved, 2 * m.moved, 4096 * m.moved,
 				   m.skipped);
+	} else if (verb == "heat_on") {
+		answer = std::exchange(device.counts, true) ? "kept 4096" : "new 4096";
+	} else if (verb == "heat_off") {
+		device.counts = false;
+		device.heat.clear();
+	} else if (verb == "heat_age") {
+		for (auto &[mba, heat] : device.heat)
+			heat /= 2;
+	} else if (verb == "heat") {
+		return tell_heat(device, n);
 	} else if (verb == "cancel") {
 		if (device.mover.state == "running")
 			device.mover.state = "cancelled";

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
 namespace corbel::test {
@@ -31,6 +32,12 @@ public:
 	/* Blocks @first to @first + @count - 1 of a volume are written to. */
 	void write(const std::string &pool, std::uint64_t id, std::uint64_t first,
 		   std::uint64_t count);
+	/* They are so hot from now on, if that is counted. */
+	void heat(const std::string &pool, std::uint64_t id, std::uint64_t first,
+		  std::uint64_t count, std::uint64_t how_hot);
+	/* How many of them lie on a device. */
+	[[nodiscard]] std::uint64_t on(std::uint16_t device, const std::string &pool,
+				       std::uint64_t id, std::uint64_t first, std::uint64_t count);
 	[[nodiscard]] const block::SuperblockV1 &super(const std::string &pool);
 	[[nodiscard]] volumes::Table table(const std::string &name);
 
@@ -50,6 +57,9 @@ private:
 		int error = 0;
 		std::uint16_t device = 0;
 		std::uint64_t first = 0, next = 0, last = 0, moved = 0, skipped = 0;
+		/* By heat. */
+		std::optional<std::uint16_t> to{};
+		std::uint64_t coldest = 0, hottest = 255, left = ~std::uint64_t{0};
 	};
 	struct Device {
 		volumes::Mapped mapped;
@@ -59,6 +69,8 @@ private:
 		std::unique_ptr<block::Pool> pool;
 		std::map<std::string, std::unique_ptr<pool::MetaDevice>> data; /* by UUID */
 		Mover mover;
+		bool counts = false;
+		std::map<std::uint64_t, std::uint64_t> heat; /* by MBA */
 		/* Of a volume. */
 		std::string of;
 		std::uint64_t volume = 0;
@@ -69,6 +81,8 @@ private:
 	[[nodiscard]] Result<std::string> tell(Device &device, const std::string &text);
 	[[nodiscard]] Result<std::string>
 	make_volumes(Device &device, const std::vector<std::uint64_t> &of, bool read_only);
+	[[nodiscard]] Result<std::string> tell_heat(Device &device,
+						    const std::vector<std::uint64_t> &words);
 	void move_on(Device &device);
 
 	std::mutex lock_;

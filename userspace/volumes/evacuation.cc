@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "evacuation.hh"
 
+#include "moving.hh"
+
 #include "../pool/names.hh"
 
 #include <cerrno>
-#include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
@@ -13,10 +14,8 @@ namespace corbel::volumes {
 
 namespace {
 
-using namespace std::chrono_literals;
 using jobs::Work;
 
-constexpr auto between_looks = 200ms;
 constexpr unsigned most_passes = 5; /* without getting on */
 
 struct Subject {
@@ -32,11 +31,6 @@ Result<Subject> subject_of(Pools &pools, const jobs::Json &argument)
 	return Subject{CORBEL_EXPECT(pools.records().pool(argument.at("pool"))),
 		       argument.at("device"), argument.at("uuid"), argument.at("keep"),
 		       argument.value("target", "0")};
-}
-
-std::unexpected<Error> interrupted()
-{
-	return failure(EINTR, "It was told to end.");
 }
 
 /* The device still is the one that the job is about; nullptr: the pool has it no more. */
@@ -56,11 +50,6 @@ Result<DeviceStatus> require(Pools &pools, Subject &subject)
 		return *device;
 	return failure(ENOENT, fmt::format("Pool '{}' has no device {} any more that is {}.",
 					   subject.pool.name, subject.device, subject.uuid));
-}
-
-Result<MoverStatus> mover_of(Pools &pools, const Subject &subject)
-{
-	return parse_mover(CORBEL_EXPECT(pools.message(subject.pool, "mover")));
 }
 
 /* Does the pool have room for what must leave? The mover has the last word. */
@@ -126,44 +115,6 @@ bool is_about(const MoverStatus &mover, const Subject &subject)
 	return mover.device == subject.device && mover.first == subject.keep;
 }
 
-/* What all passes have done. */
-void add_receipt(Work &work, const MoverStatus &mover)
-{
-	auto &result = work.data()["result"];
-	const auto add = [&](const char *key, std::uint64_t value) {
-		const auto before = result.is_object() ? result.value(key, std::uint64_t{0}) : 0;
-
-		result[key] = before + value;
-	};
-
-	add("moved", mover.moved);
-	add("middle_entries", mover.middle_entries);
-	add("reverse_entries", mover.reverse_entries);
-	add("meta_bytes", mover.meta_bytes);
-	add("paused_ms", mover.paused_ms);
-	result["skipped"] = mover.skipped;
-	/* Of the last pass. */
-	result["target_us"] = mover.target_us;
-	result["seen_us"] = mover.seen_us;
-}
-
-/* Until the mover has ended what it was about when it was looked at first. */
-Result<MoverStatus> follow(Pools &pools, const Subject &subject, Work &work)
-{
-	for (;;) {
-		auto mover = CORBEL_EXPECT(mover_of(pools, subject));
-
-		if (mover.state != "running")
-			return mover;
-		if (work.interrupted())
-			return interrupted();
-		if (is_about(mover, subject))
-			work.progress(mover.next - std::min(mover.next, mover.first),
-				      mover.last + 1 - mover.first, "blocks");
-		std::this_thread::sleep_for(between_looks);
-	}
-}
-
 Result<void> move(Pools &pools, Work &work)
 {
 	auto subject = CORBEL_EXPECT(subject_of(pools, work.argument()));
@@ -171,7 +122,8 @@ Result<void> move(Pools &pools, Work &work)
 	std::uint64_t least_skipped = ~std::uint64_t{0};
 
 	/* One that an earlier attempt began, or somebody else's, ends first. */
-	auto before = CORBEL_EXPECT(follow(pools, subject, work));
+	const auto is_mine = [&](const MoverStatus &mover) { return is_about(mover, subject); };
+	(void)CORBEL_EXPECT(follow_mover(pools, subject.pool, work, is_mine));
 	for (unsigned passes = 0; passes < most_passes;) {
 		const auto begun = pools.message(
 			subject.pool, fmt::format("move {} {} {} any {}", subject.device,
@@ -179,7 +131,7 @@ Result<void> move(Pools &pools, Work &work)
 
 		if (!begun && begun.error().number != EBUSY)
 			return std::unexpected(begun.error());
-		const auto mover = CORBEL_EXPECT(follow(pools, subject, work));
+		const auto mover = CORBEL_EXPECT(follow_mover(pools, subject.pool, work, is_mine));
 		if (!begun || !is_about(mover, subject))
 			continue;
 		add_receipt(work, mover);
@@ -208,7 +160,7 @@ Result<void> move(Pools &pools, Work &work)
 Result<void> stop_moving(Pools &pools, Work &work)
 {
 	const auto subject = CORBEL_EXPECT(subject_of(pools, work.argument()));
-	const auto mover = CORBEL_EXPECT(mover_of(pools, subject));
+	const auto mover = CORBEL_EXPECT(mover_of(pools, subject.pool));
 
 	if (mover.state == "running" && is_about(mover, subject))
 		(void)CORBEL_EXPECT(pools.message(subject.pool, "cancel"));

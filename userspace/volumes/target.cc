@@ -58,6 +58,20 @@ public:
 		fits_ = fits_ && parts.size() == sizeof...(values);
 		(put(fits_ ? parts[i++] : std::string(), values), ...);
 	}
+	/* "7:120" */
+	template <std::integral A, std::integral B>
+	void pair(A &a, B &b)
+	{
+		const auto parts = split(word(), ':');
+
+		fits_ = fits_ && parts.size() == 2;
+		put(fits_ ? parts[0] : std::string(), a);
+		put(fits_ ? parts[1] : std::string(), b);
+	}
+	[[nodiscard]] bool is_next(std::string_view word) const
+	{
+		return at_ < words_.size() && words_[at_] == word;
+	}
 	/* One that is not always there. */
 	void skip(std::string_view word)
 	{
@@ -214,6 +228,28 @@ Result<std::string> mover_target(const std::string &latency)
 						   "that a mover can keep to.",
 						   latency));
 	return fmt::format("{}", us);
+}
+
+Result<HeatPage> parse_heat(const std::string &text)
+{
+	HeatPage page;
+	Words words(text, "how hot blocks are");
+
+	while (words.more() && !words.is_next("end") && !words.is_next("more")) {
+		auto &[heat, count] = page.blocks.emplace_back();
+
+		words.pair(heat, count);
+		words.require(heat < 256);
+	}
+	if (words.is_next("more")) {
+		words.skip("more");
+		words.number(page.next.emplace());
+	} else {
+		words.require(words.is_next("end"));
+		words.skip("end");
+	}
+	CORBEL_EXPECT(words.end());
+	return page;
 }
 
 Result<Difference> parse_difference(const std::string &text)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace corbel::volumes {
@@ -49,6 +50,12 @@ struct MoverStatus {
 	std::uint64_t paused_ms;
 };
 
+/* Of a device: how many blocks are how hot, 0 to 255. */
+struct HeatPage {
+	std::vector<std::pair<std::uint32_t, std::uint64_t>> blocks;
+	std::optional<std::uint64_t> next; /* there is more, from this block on */
+};
+
 struct Range {
 	std::uint64_t first, count;
 	std::string in; /* a, b, both */
@@ -79,6 +86,7 @@ struct VolumeMap {
 [[nodiscard]] Result<PoolStatus> parse_pool_status(const std::string &text);
 [[nodiscard]] Result<std::vector<VolumeStatus>> parse_volumes(const std::string &text);
 [[nodiscard]] Result<MoverStatus> parse_mover(const std::string &text);
+[[nodiscard]] Result<HeatPage> parse_heat(const std::string &text);
 [[nodiscard]] Result<Difference> parse_difference(const std::string &text);
 [[nodiscard]] Result<VolumeMap> parse_map(const std::string &text);
 [[nodiscard]] Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text);
