@@ -46,7 +46,7 @@ Result<void> Pool::walk_volume(VolumeId volume, Lba first, VisitBlock visit)
 			     [&](u64 key, const u64 *mba) -> Result<bool> {
 				     const auto middle = CORBEL_TRY(named_middle({*mba}));
 
-				     return visit({key}, Pba::unpack(middle.pba));
+				     return visit({key}, {*mba}, Pba::unpack(middle.pba));
 			     });
 }
 

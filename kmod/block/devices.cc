@@ -103,7 +103,8 @@ Result<Pba> Pool::take_place(Placement placement, Places::State state)
 			continue;
 		if (free_blocks(number)) {
 			const auto taken =
-				places_[number].take(device.limit, state, load_places(number));
+				places_[number].take(device.limit, state, load_places(number),
+						     i ? Places::anywhere : placement.from);
 
 			if (taken.ok()) {
 				fresh_ |= u32{1} << number;

@@ -67,25 +67,27 @@ Result<Places::Region *> Places::load_region(u64 number, Load load)
 	return region;
 }
 
-Result<u64> Places::take(u64 end, State state, Load load)
+Result<u64> Places::take(u64 end, State state, Load load, u64 from)
 {
-	if (next_ >= end)
-		next_ = 0;
+	u64 &next = from == anywhere ? next_ : from;
+
+	if (next >= end)
+		next = 0;
 	/* Once around, and the first region again for what is before the start. */
 	const u64 regions = (end + per_region - 1) / per_region;
 	for (u64 i = 0; i <= regions && end; i++) {
-		const u64 number = next_ / per_region, first = number * per_region;
+		const u64 number = next / per_region, first = number * per_region;
 		Region *region = CORBEL_TRY(load_region(number, load));
 		const u64 count = end - first < per_region ? end - first : per_region;
 
-		for (u64 at = next_ - first; region->free && at < count; at++) {
+		for (u64 at = next - first; region->free && at < count; at++) {
 			if (state_of(*region, at) != State::free)
 				continue;
 			set(*region, at, state);
-			next_ = first + at + 1;
+			next = first + at + 1;
 			return first + at;
 		}
-		next_ = number + 1 < regions ? first + per_region : 0;
+		next = number + 1 < regions ? first + per_region : 0;
 	}
 	return Error::no_space;
 }

@@ -45,9 +45,11 @@ public:
 
 	/*
 	 * A free one below @end, which becomes @state, fresh or reserved. It is the next one
-	 * behind what was taken last. Task; no_space: there is none.
+	 * behind what was taken last, or the first from @from on, which leaves what others get
+	 * as it was. Task; no_space: there is none.
 	 */
-	Result<u64> take(u64 end, State state, Load load);
+	static constexpr u64 anywhere = ~u64{0};
+	Result<u64> take(u64 end, State state, Load load, u64 from = anywhere);
 	/* One that is in use is not any more; before the map forgets it. Task. */
 	Result<void> release(u64 place, Load load);
 	/* That which is reserved. */

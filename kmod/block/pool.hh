@@ -63,10 +63,14 @@ struct WritePlan {
 	Mba mba; /* in_place: its number; copied: that of what it replaces */
 };
 
-/* Where new blocks go: to @device; to others too unless @only. */
+/*
+ * Where new blocks go: to @device; to others too unless @only. There from place @from on, if it
+ * is said, and else behind what was placed last.
+ */
 struct Placement {
 	u16 device = 0;
 	bool only = false;
+	u64 from = Places::anywhere;
 };
 
 /* What has been written since the pool was opened. */
@@ -141,7 +145,7 @@ public:
 	/* Of @most blocks from @lba on, those that lie together. Changes nothing. range. */
 	Result<Extent> look_up(VolumeId volume, Lba lba, u64 most);
 	/* Blocks that have a place, from @first on, until @visit says false. range. */
-	using VisitBlock = rt::FunctionRef<Result<bool>(Lba lba, Pba pba)>;
+	using VisitBlock = rt::FunctionRef<Result<bool>(Lba lba, Mba mba, Pba pba)>;
 	Result<void> walk_volume(VolumeId volume, Lba first, VisitBlock visit);
 	/*
 	 * A write in two parts, so that what cannot be written leaves no trace: begin_write

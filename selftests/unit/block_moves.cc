@@ -179,6 +179,36 @@ TEST(BlockMoves, places_are_given_out_behind_a_drain)
 	EXPECT_TRUE(given_early());
 }
 
+/* And what others get is not changed by it. */
+TEST(BlockMoves, a_place_that_is_asked_for)
+{
+	Bench bench({512, {200}, 64});
+	const auto volume = bench.create(100);
+	const auto place_of = [&](std::uint64_t lba) {
+		return bench.pool->look_up(volume, {lba}, 1).value().pba.block;
+	};
+	const auto is_used = [&](std::uint64_t place) {
+		for (std::uint64_t lba = 0; lba < 10; lba++)
+			if (place_of(lba) == place)
+				return true;
+		return false;
+	};
+
+	for (std::uint64_t lba = 0; lba < 10; lba++)
+		ASSERT_TRUE(bench.write(volume, lba));
+	const auto last = place_of(9);
+	for (std::uint64_t place = 150; place < 153; place++) {
+		EXPECT_FALSE(is_used(place));
+		ASSERT_TRUE(bench.relocate(place - 150, {0, true, 150}));
+		EXPECT_TRUE(is_used(place)) << "the first free one from there on";
+	}
+	ASSERT_TRUE(bench.write(volume, 50));
+	EXPECT_EQ(place_of(50), last + 1);
+	ASSERT_TRUE(bench.relocate(3, {0, true, 1000}));
+	bench.flush();
+	EXPECT_TRUE(bench.verify()) << bench.trouble;
+}
+
 TEST(BlockMoves, a_device_is_emptied_and_removed)
 {
 	Bench bench({512, {60, 60}, 64});
@@ -213,9 +243,10 @@ std::map<std::uint64_t, std::uint64_t> contents_by_map(Bench &bench, VolumeId vo
 						       std::uint64_t first)
 {
 	std::map<std::uint64_t, std::uint64_t> found;
-	const auto walked =
-		bench.pool->walk_volume(volume, {first}, [&](Lba lba, Pba pba) -> Result<bool> {
+	const auto walked = bench.pool->walk_volume(
+		volume, {first}, [&](Lba lba, Mba mba, Pba pba) -> Result<bool> {
 			found[lba.value] = bench.disk.data_at(pba);
+			EXPECT_EQ(bench.pool->find_mba(mba).value(), pba);
 			return true;
 		});
 
@@ -245,12 +276,13 @@ TEST(BlockMoves, a_map_leads_to_what_is_held)
 								  model.end())));
 	}
 	std::uint64_t seen = 0;
-	ASSERT_TRUE(bench.pool
-			    ->walk_volume(volume, {0},
-					  [&](Lba, Pba) -> Result<bool> { return ++seen < 10; })
-			    .ok());
+	ASSERT_TRUE(
+		bench.pool
+			->walk_volume(volume, {0},
+				      [&](Lba, Mba, Pba) -> Result<bool> { return ++seen < 10; })
+			.ok());
 	EXPECT_EQ(seen, 10U);
-	const auto none = [](Lba, Pba) -> Result<bool> { return true; };
+	const auto none = [](Lba, Mba, Pba) -> Result<bool> { return true; };
 	EXPECT_EQ(bench.pool->walk_volume(volume, {2000}, none).error(), Error::range);
 	EXPECT_EQ(bench.pool->walk_volume({99}, {0}, none).error(), Error::not_found);
 	EXPECT_TRUE(bench.verify()) << bench.trouble;

@@ -24,20 +24,15 @@ Result<std::vector<MappedRun>> read_runs(const PoolAsker &pool, std::uint64_t vo
 {
 	std::vector<MappedRun> runs;
 
-	for (std::uint64_t next = 0;;) {
-		const auto page = CORBEL_EXPECT(volumes::parse_map(
-			CORBEL_EXPECT(pool.ask(fmt::format("map {} {}", volume, next)))));
-
-		if (runs.size() + page.runs.size() > most_extents)
-			return too_many_extents();
-		runs.insert(runs.end(), page.runs.begin(), page.runs.end());
-		if (!page.next)
-			return runs;
-		if (*page.next <= next)
-			return failure(EPROTO, "The kernel does not get on with the map of a "
-					       "volume: dm-corbel.ko is of another version.");
-		next = *page.next;
-	}
+	CORBEL_EXPECT(volumes::read_pages(
+		fmt::format("map {}", volume), pool.ask, volumes::parse_map,
+		[&](const volumes::VolumeMap &page) -> Result<void> {
+			if (runs.size() + page.runs.size() > most_extents)
+				return too_many_extents();
+			runs.insert(runs.end(), page.runs.begin(), page.runs.end());
+			return {};
+		}));
+	return runs;
 }
 
 } /* namespace */

@@ -245,6 +245,70 @@ Table FakeMapper::table(const std::string &name)
 
 /* ---- messages ------------------------------------------------------------------------- */
 
+Result<std::string> FakeMapper::tell_map(Device &device, std::uint64_t id)
+{
+	std::string answer;
+
+	CORBEL_EXPECT(told(device.pool->walk_volume(
+		{id}, {0}, [&](block::Lba lba, block::Mba, block::Pba pba) -> block::Result<bool> {
+			answer += fmt::format("{} 1 {} {}\n", lba.value, pba.device, pba.block);
+			return true;
+		})));
+	return answer + "end\n";
+}
+
+Result<std::string> FakeMapper::tell_free(Device &device, std::uint16_t number)
+{
+	const auto blocks = device.pool->super().devices[number].blocks;
+	std::uint64_t next = 0;
+	std::string answer;
+	const auto tell = [&](std::uint64_t behind) {
+		if (behind > next)
+			answer += fmt::format("{} {}\n", next, behind - next);
+		next = behind + 1;
+	};
+
+	CORBEL_EXPECT(told(device.pool->walk_device(
+		number, 0, blocks - 1, [&](block::Pba pba, block::Mba) -> block::Result<bool> {
+			tell(pba.block);
+			return true;
+		})));
+	tell(blocks);
+	return answer + "end\n";
+}
+
+/* All at once. */
+void FakeMapper::gather_on(Device &device)
+{
+	auto &mover = device.mover;
+	std::vector<std::pair<block::Mba, std::uint64_t>> found;
+
+	(void)device.pool->walk_volume(
+		{mover.volume}, {mover.first},
+		[&](block::Lba lba, block::Mba mba, block::Pba) -> block::Result<bool> {
+			if (lba.value <= mover.last)
+				found.emplace_back(mba, lba.value);
+			return lba.value < mover.last;
+		});
+	mover.state = "done";
+	for (const auto &[mba, lba] : found) {
+		block::Move move;
+
+		if (!device.pool
+			     ->begin_move(
+				     move, mba,
+				     {.device = mover.device, .only = true, .from = mover.place})
+			     .ok())
+			return;
+		if (move.to.block != mover.place++)
+			return device.pool->cancel_move(move);
+		if (!device.pool->finish_move(move).ok())
+			return;
+		mover.moved++;
+		mover.next = lba + 1;
+	}
+}
+
 void FakeMapper::move_on(Device &device)
 {
 	auto &mover = device.mover;
@@ -254,6 +318,8 @@ void FakeMapper::move_on(Device &device)
 
 	if (mover.state != "running")
 		return;
+	if (mover.volume)
+		return gather_on(device);
 	if (mover.next < end)
 		(void)pool.walk_device(mover.device, mover.next, end - 1,
 				       [&](block::Pba, block::Mba mba) -> block::Result<bool> {
@@ -407,14 +473,27 @@ Result<std::string> FakeMapper::tell(Device &device, const std::string &text)
 			device.mover.left = n[7];
 		}
 		return answer;
+	} else if (verb == "map") {
+		return tell_map(device, n.at(0));
+	} else if (verb == "free") {
+		return tell_free(device, static_cast<std::uint16_t>(n.at(0)));
+	} else if (verb == "gather") {
+		if (device.mover.state == "running")
+			return refuse(EBUSY);
+		device.mover = {"running", 0,	    static_cast<std::uint16_t>(n.at(3)),
+				n.at(1),   n.at(1), n.at(2),
+				0,	   0};
+		device.mover.volume = n[0];
+		device.mover.place = n.at(4);
+		return answer;
 	} else if (verb == "mover") {
 		move_on(device);
 		CORBEL_EXPECT(commit(pool));
 		const auto &m = device.mover;
-		return fmt::format("{}{} {} {} {} {} {} {} {} {} {} 3000 2500 70", m.state,
+		return fmt::format("{}{} {} {} {} {} {} {} {} {} {} 3000 2500 70 {}", m.state,
 				   m.error ? fmt::format(" {}", -m.error) : "", m.device, m.first,
 				   m.next, m.last, m.moved, m.moved, 2 * m.moved, 4096 * m.moved,
-				   m.skipped);
+				   m.skipped, m.volume);
 	} else if (verb == "heat_on") {
 		answer = std::exchange(device.counts, true) ? "kept 4096" : "new 4096";
 	} else if (verb == "heat_off") {

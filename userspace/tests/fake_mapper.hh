@@ -60,6 +60,8 @@ private:
 		/* By heat. */
 		std::optional<std::uint16_t> to{};
 		std::uint64_t coldest = 0, hottest = 255, left = ~std::uint64_t{0};
+		/* What is gathered. */
+		std::uint64_t volume = 0, place = 0;
 	};
 	struct Device {
 		volumes::Mapped mapped;
@@ -83,6 +85,9 @@ private:
 	make_volumes(Device &device, const std::vector<std::uint64_t> &of, bool read_only);
 	[[nodiscard]] Result<std::string> tell_heat(Device &device,
 						    const std::vector<std::uint64_t> &words);
+	[[nodiscard]] Result<std::string> tell_map(Device &device, std::uint64_t id);
+	[[nodiscard]] Result<std::string> tell_free(Device &device, std::uint16_t number);
+	void gather_on(Device &device);
 	void move_on(Device &device);
 
 	std::mutex lock_;

@@ -582,8 +582,8 @@ TEST(pool_target, what_is_not_known_is_refused)
 		}
 	EXPECT_EQ(error_of(parse_pool_status(good + " more")), EPROTO);
 	EXPECT_EQ(must(parse_mover("idle")).state, "idle");
-	EXPECT_EQ(must(parse_mover("failed -28 1 0 5 9 3 3 6 4096 0 5 4 3")).error, ENOSPC);
-	EXPECT_EQ(must(parse_mover("done 1 0 5 9 3 3 6 4096 0 5 4 3")).paused_ms, 3U);
+	EXPECT_EQ(must(parse_mover("failed -28 1 0 5 9 3 3 6 4096 0 5 4 3 0")).error, ENOSPC);
+	EXPECT_EQ(must(parse_mover("done 1 0 5 9 3 3 6 4096 0 5 4 3 0")).paused_ms, 3U);
 	EXPECT_EQ(error_of(parse_mover("done 1 0 5 9 3 3 6 4096 0")), EPROTO);
 	EXPECT_EQ(error_of(parse_mover("running 1 0 5")), EPROTO);
 	EXPECT_EQ(error_of(parse_volumes("1 2 3 0 4\n")), EPROTO);

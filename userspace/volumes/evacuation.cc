@@ -112,7 +112,7 @@ Result<void> lift_limit(Pools &pools, Work &work)
 
 bool is_about(const MoverStatus &mover, const Subject &subject)
 {
-	return mover.device == subject.device && mover.first == subject.keep;
+	return !mover.volume && mover.device == subject.device && mover.first == subject.keep;
 }
 
 Result<void> move(Pools &pools, Work &work)

@@ -206,9 +206,10 @@ Result<MoverStatus> parse_mover(const std::string &text)
 	if (mover.state == "idle" && !words.more())
 		return mover;
 	words.number(mover.device);
-	for (auto *number : {&mover.first, &mover.next, &mover.last, &mover.moved,
-			     &mover.middle_entries, &mover.reverse_entries, &mover.meta_bytes,
-			     &mover.skipped, &mover.target_us, &mover.seen_us, &mover.paused_ms})
+	for (auto *number :
+	     {&mover.first, &mover.next, &mover.last, &mover.moved, &mover.middle_entries,
+	      &mover.reverse_entries, &mover.meta_bytes, &mover.skipped, &mover.target_us,
+	      &mover.seen_us, &mover.paused_ms, &mover.volume})
 		words.number(*number);
 	CORBEL_EXPECT(words.end());
 	return mover;
@@ -286,6 +287,22 @@ Result<VolumeMap> parse_map(const std::string &text)
 		},
 		map.next));
 	return map;
+}
+
+Result<GapPage> parse_gaps(const std::string &text)
+{
+	GapPage page;
+
+	CORBEL_EXPECT(parse_page(
+		text, "what is free on a device",
+		[&](Words &words) {
+			auto &gap = page.gaps.emplace_back();
+
+			words.number(gap.first);
+			words.number(gap.count);
+		},
+		page.next));
+	return page;
 }
 
 Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text)

@@ -43,11 +43,21 @@ struct MoverStatus {
 	std::string state; /* idle, running, done, failed, cancelled */
 	int error; /* errno of one that failed, above 0 */
 	std::uint32_t device;
-	std::uint64_t first, next, last; /* blocks of the device */
+	std::uint64_t first, next, last; /* blocks of the device, or of the volume */
 	std::uint64_t moved, middle_entries, reverse_entries, meta_bytes, skipped;
 	std::uint64_t target_us; /* for p99 of others' I/O; 0: none, or not known yet */
 	std::uint64_t seen_us; /* of it */
 	std::uint64_t paused_ms;
+	std::uint64_t volume; /* that is gathered; 0: a part of a device is moved */
+};
+
+/* Places of a device that no map has. */
+struct Gap {
+	std::uint64_t first, count;
+};
+struct GapPage {
+	std::vector<Gap> gaps;
+	std::optional<std::uint64_t> next; /* there is more, from here on */
 };
 
 /* Of a device: how many blocks are how hot, 0 to 255. */
@@ -89,6 +99,28 @@ struct VolumeMap {
 [[nodiscard]] Result<HeatPage> parse_heat(const std::string &text);
 [[nodiscard]] Result<Difference> parse_difference(const std::string &text);
 [[nodiscard]] Result<VolumeMap> parse_map(const std::string &text);
+[[nodiscard]] Result<GapPage> parse_gaps(const std::string &text);
 [[nodiscard]] Result<std::vector<std::uint64_t>> parse_numbers(const std::string &text);
+
+/*
+ * All of what comes in pages: @ask sends @question and where a page begins, @parse makes a page of
+ * the answer, with `next` if there is more, and @take takes it. EPROTO: it does not get on.
+ */
+template <typename Ask, typename Parse, typename Take>
+Result<void> read_pages(const std::string &question, Ask &&ask, Parse &&parse, Take &&take)
+{
+	for (std::uint64_t next = 0;;) {
+		const auto page = CORBEL_EXPECT(
+			parse(CORBEL_EXPECT(ask(question + " " + std::to_string(next)))));
+
+		CORBEL_EXPECT(take(page));
+		if (!page.next)
+			return {};
+		if (*page.next <= next)
+			return failure(EPROTO, "The kernel does not get on with what it tells in "
+					       "pages: dm-corbel.ko is of another version.");
+		next = *page.next;
+	}
+}
 
 } /* namespace corbel::volumes */

@@ -71,15 +71,14 @@ Result<void> wait(Work &work, std::chrono::seconds how_long)
 /* How hot what lies on it is, page by page. */
 Result<void> read_heat(Pools &pools, const PoolRecord &pool, TierDevice &device)
 {
-	for (std::optional<std::uint64_t> next = 0; next;) {
-		const auto page = CORBEL_EXPECT(parse_heat(CORBEL_EXPECT(
-			pools.message(pool, fmt::format("heat {} {}", device.number, *next)))));
-
-		for (const auto &[heat, count] : page.blocks)
-			device.heat[heat] += count;
-		next = page.next;
-	}
-	return {};
+	return read_pages(
+		fmt::format("heat {}", device.number),
+		[&](const std::string &text) { return pools.message(pool, text); }, parse_heat,
+		[&](const HeatPage &page) -> Result<void> {
+			for (const auto &[heat, count] : page.blocks)
+				device.heat[heat] += count;
+			return {};
+		});
 }
 
 Result<std::vector<TierDevice>> devices_of(Pools &pools, const PoolRecord &pool,
@@ -107,7 +106,8 @@ Result<std::uint64_t> move(Pools &pools, const PoolRecord &pool, Work &work, con
 {
 	const auto last = status.device(move.from)->blocks - 1;
 	const auto is_mine = [&](const MoverStatus &mover) {
-		return mover.device == move.from && mover.first == 0 && mover.last == last;
+		return !mover.volume && mover.device == move.from && mover.first == 0 &&
+		       mover.last == last;
 	};
 
 	for (;;) {

@@ -181,7 +181,10 @@ private:
 	Result<void> show_layout(const Arguments &arguments, Reply &reply);
 	Result<void> limit(const Arguments &arguments, Reply &reply);
 	Result<void> resize_device(const Arguments &arguments, Reply &reply);
+	static Result<u64> target_of(const Arguments &arguments, u32 number);
 	Result<void> move(const Arguments &arguments, Reply &reply);
+	Result<void> gather(const Arguments &arguments, Reply &reply);
+	Result<void> show_free(const Arguments &arguments, Reply &reply);
 	Result<void> show_mover(const Arguments &arguments, Reply &reply);
 	Result<void> cancel(const Arguments &arguments, Reply &reply);
 	Result<void> flush_all(const Arguments &arguments, Reply &reply);

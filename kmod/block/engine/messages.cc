@@ -27,6 +27,8 @@ constinit const Engine::Command Engine::commands[] = {
 	{"resize_device", "DEVICE BLOCKS", 2, 2, &Engine::resize_device},
 	{"move", "DEVICE FIRST LAST TO|any [MICROSECONDS|any [COLDEST HOTTEST MOST|any]]", 4, 8,
 	 &Engine::move},
+	{"gather", "VOLUME FIRST LAST DEVICE PLACE [MICROSECONDS|any]", 5, 6, &Engine::gather},
+	{"free", "DEVICE [FIRST]", 1, 2, &Engine::show_free},
 	{"mover", "", 0, 0, &Engine::show_mover},
 	{"cancel", "", 0, 0, &Engine::cancel},
 	{"commit", "", 0, 0, &Engine::flush_all},
@@ -276,7 +278,7 @@ Result<void> Engine::map(const Arguments &arguments, Reply &reply)
 
 	CORBEL_TRY(pool_.walk_volume({arguments.values[0]},
 				     {arguments.count > 1 ? arguments.values[1] : 0},
-				     [&](Lba lba, Pba pba) -> Result<bool> {
+				     [&](Lba lba, Mba, Pba pba) -> Result<bool> {
 					     if (seen++ == blocks_at_once) {
 						     is_more = true;
 						     next = lba.value;
@@ -355,16 +357,22 @@ Result<void> Engine::resize_device(const Arguments &arguments, Reply &)
 	return commit(Flush::needed);
 }
 
-Result<void> Engine::move(const Arguments &arguments, Reply &)
+/* Of a mover's throttle, in ns: of so many us, if @number-th is said. */
+Result<u64> Engine::target_of(const Arguments &arguments, u32 number)
 {
 	static constexpr u64 longest = 60ULL * 1000 * 1000; /* us */
-	const u64 *values = arguments.values;
-	u64 target = arguments.count > 4 ? values[4] : Throttle::none;
+	const u64 target = arguments.count > number ? arguments.values[number] : Throttle::none;
 
-	if (target != Throttle::none && target > longest)
-		return Error::range;
-	if (target != Throttle::none)
-		target *= 1000;
+	if (target == Throttle::none)
+		return target;
+	return target > longest ? Result<u64>(Error::range) : target * 1000;
+}
+
+Result<void> Engine::move(const Arguments &arguments, Reply &)
+{
+	const u64 *values = arguments.values;
+	const u64 target = CORBEL_TRY(target_of(arguments, 4));
+
 	if (arguments.count == 6 || arguments.count == 7)
 		return Error::invalid;
 	const bool is_by_heat = arguments.count == 8;
@@ -380,6 +388,63 @@ Result<void> Engine::move(const Arguments &arguments, Reply &)
 			     .coldest = static_cast<u8>(is_by_heat ? values[5] : 0),
 			     .hottest = static_cast<u8>(is_by_heat ? values[6] : 255),
 			     .most = is_by_heat ? values[7] : ~u64{0}});
+}
+
+Result<void> Engine::gather(const Arguments &arguments, Reply &)
+{
+	const u64 *values = arguments.values;
+	const u16 device = CORBEL_TRY(device_of(values[3]));
+
+	if (!values[0])
+		return Error::not_found;
+	return mover_.start({.device = device,
+			     .first = values[1],
+			     .last = values[2],
+			     .to = device,
+			     .target = CORBEL_TRY(target_of(arguments, 5)),
+			     .volume = {values[0]},
+			     .place = values[4]});
+}
+
+/* What nothing is mapped to; there may be something that is written or was given back just now. */
+Result<void> Engine::show_free(const Arguments &arguments, Reply &reply)
+{
+	/* A line is at most this long, and what ends the text. */
+	static constexpr u32 line = 42, last_line = 28;
+	static constexpr u32 places_at_once = 16384;
+	const u16 number = CORBEL_TRY(device_of(arguments.values[0]));
+	const DeviceV1 &device = super().devices[number];
+	const u64 end = device.limit < device.blocks ? device.limit : device.blocks;
+	u64 next = arguments.count > 1 ? arguments.values[1] : 0;
+	u32 looks = 0;
+	bool is_more = false;
+	const auto tell = [&](u64 behind) {
+		if (behind > next)
+			reply << next << " " << behind - next << "\n";
+		next = behind;
+	};
+
+	if (!device.blocks)
+		return Error::not_found;
+	if (next < end) {
+		CORBEL_TRY(
+			pool_.walk_device(number, next, end - 1, [&](Pba pba, Mba) -> Result<bool> {
+				is_more = looks++ == places_at_once ||
+					  reply.room() < line + last_line;
+				if (is_more)
+					return false;
+				tell(pba.block);
+				next = pba.block + 1;
+				return true;
+			}));
+		if (!is_more)
+			tell(end);
+	}
+	if (is_more)
+		reply << "more " << next << "\n";
+	else
+		reply << "end\n";
+	return {};
 }
 
 Result<void> Engine::show_mover(const Arguments &, Reply &reply)

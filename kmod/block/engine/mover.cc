@@ -12,12 +12,23 @@ Result<void> Mover::start(const Wish &wish)
 	if (wish.device >= max_devices || !devices[wish.device].blocks || wish.first > wish.last ||
 	    (wish.to != any_device && (wish.to >= max_devices || !devices[wish.to].blocks)))
 		return Error::invalid;
+	u64 end = devices[wish.device].blocks;
+	if (wish.volume.value) {
+		const auto volume = CORBEL_TRY(engine_.pool_.find_volume(wish.volume));
+		if (volume.flags & volume_deleting)
+			return Error::not_found;
+		if (wish.first >= volume.blocks || wish.place >= end)
+			return Error::range;
+		end = volume.blocks;
+	}
 	state_ = State::running;
 	stage_ = Stage::picking;
 	is_cancelled_ = drained_ = false;
 	device_ = wish.device;
 	first_ = next_ = wish.first;
-	last_ = wish.last < devices[device_].blocks ? wish.last : devices[device_].blocks - 1;
+	last_ = wish.last < end ? wish.last : end - 1;
+	volume_ = wish.volume;
+	place_ = wish.place;
 	to_ = wish.to;
 	coldest_ = wish.coldest;
 	hottest_ = wish.hottest;
@@ -82,6 +93,104 @@ bool Mover::step()
 	return false;
 }
 
+/* Of the device. None: next_ has gone on. */
+Result<u32> Mover::find_places(Found *found, u32 most)
+{
+	u64 behind = last_ + 1;
+	u32 count = 0, looks = 0;
+
+	CORBEL_TRY(engine_.pool_.walk_device(device_, next_, last_,
+					     [&](Pba pba, Mba mba) -> Result<bool> {
+						     const u8 heat = engine_.heat_.of(mba);
+						     if (heat >= coldest_ && heat <= hottest_)
+							     found[count++] = {mba, pba.block};
+						     if (++looks == most_looks)
+							     behind = pba.block + 1;
+						     return count < most && looks < most_looks;
+					     }));
+	if (!count)
+		next_ = behind;
+	return count;
+}
+
+/* Of the volume: those that are not where they belong, up to one that is. The same. */
+Result<u32> Mover::find_blocks(Found *found, u32 most)
+{
+	u64 behind = last_ + 1, place = place_;
+	u32 count = 0, looks = 0;
+
+	CORBEL_TRY(engine_.pool_.walk_volume(
+		volume_, {next_}, [&](Lba lba, Mba mba, Pba pba) -> Result<bool> {
+			if (lba.value > last_)
+				return false;
+			const bool belongs = pba == Pba{device_, place};
+			if (belongs && count)
+				return false;
+			place++;
+			if (belongs) {
+				place_ = place;
+				next_ = lba.value + 1;
+			} else {
+				found[count++] = {mba, lba.value};
+			}
+			if (++looks == most_looks)
+				behind = lba.value + 1;
+			return count < most && looks < most_looks;
+		}));
+	if (!count)
+		next_ = behind;
+	return count;
+}
+
+/* False: it waits for space, or for a commit. */
+bool Mover::begin(const Found *found, u32 count)
+{
+	Placement placement{.device = to_ == any_device ? u16{0} : static_cast<u16>(to_),
+			    .only = to_ != any_device};
+
+	for (u32 i = 0; i < count; i++) {
+		if (gathers())
+			placement.from = place_;
+		Move &move = moves_[count_];
+		const auto begun = engine_.pool_.begin_move(move, found[i].mba, placement);
+
+		if (!begun.ok() && begun.error() == Error::again && !count_) {
+			/* Places that others gave back come free by a commit and a drain. */
+			if (engine_.pool_.is_changed() &&
+			    engine_.commit(Engine::Flush::needed).ok())
+				return false;
+			if (engine_.drain_asked_ || engine_.drain_due_)
+				return false;
+		}
+		/* The room is at its end, or others were there first: nothing goes elsewhere. */
+		const bool is_over = gathers() && (begun.ok() ? move.to.block != place_
+							      : begun.error() == Error::no_space);
+		if (is_over && begun.ok())
+			engine_.pool_.cancel_move(move);
+		if (is_over || !begun.ok()) {
+			if (!count_ && is_over)
+				end(State::done);
+			else if (!count_)
+				end(State::failed, begun.to_errno());
+			break;
+		}
+		/* To where it was to be taken from: there is nowhere better. */
+		if (!gathers() && move.to.device == device_ && move.to.block >= first_ &&
+		    move.to.block <= last_) {
+			engine_.pool_.cancel_move(move);
+			if (!count_)
+				end(State::failed, rt::to_errno(Error::no_space));
+			break;
+		}
+		next_ = found[i].at + 1;
+		place_++;
+		left_--;
+		count_++;
+		engine_.note_place(move.mba, move.from);
+	}
+	return true;
+}
+
 /* Keeps writes from the next few blocks. False: it waits for space, a commit, or its turn. */
 bool Mover::pick()
 {
@@ -98,62 +207,17 @@ bool Mover::pick()
 		corbel_pool_kick_in(engine_.shim_, static_cast<u32>((wait + 999999) / 1000000));
 		return false;
 	}
-	struct Found {
-		Mba mba;
-		u64 block;
-	} found[batch];
+	Found found[batch];
 	const u32 most = left_ < throttle_.blocks() ? static_cast<u32>(left_) : throttle_.blocks();
-	u64 behind = last_ + 1;
-	u32 count = 0, looks = 0;
-	const auto walked = engine_.pool_.walk_device(
-		device_, next_, last_, [&](Pba pba, Mba mba) -> Result<bool> {
-			const u8 heat = engine_.heat_.of(mba);
-			if (heat >= coldest_ && heat <= hottest_)
-				found[count++] = {mba, pba.block};
-			if (++looks == most_looks)
-				behind = pba.block + 1;
-			return count < most && looks < most_looks;
-		});
-	if (!walked.ok()) {
-		end(State::failed, walked.to_errno());
+	const auto count = gathers() ? find_blocks(found, most) : find_places(found, most);
+	if (!count.ok()) {
+		end(State::failed, count.to_errno());
 		return true;
 	}
-	if (!count) {
-		next_ = behind;
+	if (!count.value()) /* it is ok */
 		return true;
-	}
-	const Placement placement{to_ == any_device ? u16{0} : static_cast<u16>(to_),
-				  to_ != any_device};
-	for (u32 i = 0; i < count; i++) {
-		Move &move = moves_[count_];
-		const auto begun = engine_.pool_.begin_move(move, found[i].mba, placement);
-
-		if (!begun.ok() && begun.error() == Error::again && !count_) {
-			/* Places that others gave back come free by a commit and a drain. */
-			if (engine_.pool_.is_changed() &&
-			    engine_.commit(Engine::Flush::needed).ok())
-				return false;
-			if (engine_.drain_asked_ || engine_.drain_due_)
-				return false;
-		}
-		if (!begun.ok()) {
-			if (!count_)
-				end(State::failed, begun.to_errno());
-			break;
-		}
-		/* To where it was to be taken from: there is nowhere better. */
-		if (move.to.device == device_ && move.to.block >= first_ &&
-		    move.to.block <= last_) {
-			engine_.pool_.cancel_move(move);
-			if (!count_)
-				end(State::failed, rt::to_errno(Error::no_space));
-			break;
-		}
-		next_ = found[i].block + 1;
-		left_--;
-		count_++;
-		engine_.note_place(move.mba, move.from);
-	}
+	if (!begin(found, count.value())) /* it is ok */
+		return false;
 	if (count_) {
 		stage_ = Stage::draining;
 		drained_ = false;
@@ -274,7 +338,8 @@ void Mover::report(Reply &reply) const
 		state_ == State::running ? engine_.pool_.written().bytes - bytes_before_ : bytes_;
 	for (const u64 number :
 	     {u64{device_}, first_, next_, last_, moved_, middle_, reverse_, bytes, skipped_,
-	      throttle_.target() / 1000, throttle_.seen() / 1000, throttle_.paused() / 1000000})
+	      throttle_.target() / 1000, throttle_.seen() / 1000, throttle_.paused() / 1000000,
+	      volume_.value})
 		reply << " " << number;
 }
 

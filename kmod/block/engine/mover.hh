@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * mover.hh - empties a part of a data device, block by block, while it is in use.
+ * mover.hh - empties a part of a data device, block by block, while it is in use; or gathers
+ * blocks of a volume, in their order, where there is room for them side by side.
  *
  *   pick a few blocks --> keep writes from them --> (drain: writes under way have ended)
  *        ^                                              |
@@ -14,6 +15,7 @@
 
 #include "../../rt/atomic.hh"
 #include "../move.hh"
+#include "../places.hh"
 #include "../throttle.hh"
 #include "request_list.hh"
 
@@ -32,14 +34,17 @@ public:
 	static constexpr u64 any_device = ~u64{0};
 	struct Wish {
 		u16 device;
-		u64 first, last;
+		u64 first, last; /* places of @device, or blocks of @volume */
 		u64 to; /* a device, or any_device */
 		u64 target; /* of Throttle, ns */
 		/* Of blocks that are so hot, so many at most. */
-		u8 coldest, hottest;
-		u64 most;
+		u8 coldest = 0, hottest = 255;
+		u64 most = ~u64{0};
+		/* To be gathered on @device, which is @to, from @place on, as far as that is free. */
+		VolumeId volume{};
+		u64 place = Places::anywhere;
 	};
-	/* busy: it runs; invalid. */
+	/* busy: it runs; invalid; not_found: the volume. */
 	Result<void> start(const Wish &wish);
 	void cancel();
 	/* No copy is under way and the worker runs no more. */
@@ -66,8 +71,17 @@ private:
 
 	static constexpr u32 most_looks = 4096; /* at blocks, a step */
 
+	struct Found {
+		Mba mba;
+		u64 at; /* where next_ is then */
+	};
+
+	[[nodiscard]] bool gathers() const { return volume_.value; }
 	void drop(Move &move);
+	Result<u32> find_places(Found *found, u32 most);
+	Result<u32> find_blocks(Found *found, u32 most);
 	bool pick();
+	bool begin(const Found *found, u32 count);
 	void copy();
 	bool finish();
 	void end(State state, int error = 0);
@@ -78,6 +92,8 @@ private:
 	bool is_cancelled_ = false, drained_ = false;
 	u16 device_ = 0;
 	u64 first_ = 0, next_ = 0, last_ = 0, to_ = 0;
+	VolumeId volume_{};
+	u64 place_ = 0; /* where the next block of the volume belongs */
 	u64 batch_began_ = 0; /* ns */
 	u8 coldest_ = 0, hottest_ = 255;
 	u64 left_ = 0; /* blocks that may still be moved */
