@@ -136,6 +136,7 @@ extern const Verb volume_activate_verb;
 extern const Verb volume_deactivate_verb;
 extern const Verb volume_clone_verb;
 extern const Verb volume_diff_verb;
+extern const Verb volume_defragment_verb;
 extern const Verb snapshot_create_verb;
 extern const Verb snapshot_delete_verb;
 extern const Verb snapshot_rollback_verb;

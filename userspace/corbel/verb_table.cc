@@ -70,6 +70,7 @@ std::span<const Verb *const> all_verbs()
 		&volume_deactivate_verb,
 		&volume_clone_verb,
 		&volume_diff_verb,
+		&volume_defragment_verb,
 		&snapshot_create_verb,
 		&snapshot_delete_verb,
 		&snapshot_rollback_verb,

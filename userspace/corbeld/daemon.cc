@@ -15,6 +15,7 @@
 #include "../corbel/quantity.hh"
 #include "../qemu/runner.hh"
 #include "../state/sqlite_store.hh"
+#include "../volumes/defragment.hh"
 #include "../volumes/evacuation.hh"
 #include "../volumes/tiering.hh"
 
@@ -139,6 +140,7 @@ Result<void> Daemon::start()
 	for (auto &kind : volumes::evacuation_jobs(*pools_))
 		kinds.push_back(std::move(kind));
 	kinds.push_back(volumes::tier_job(*pools_));
+	kinds.push_back(volumes::defragment_job(*pools_));
 	/* A migration may wait for long, and others must not wait for it. */
 	engine_ = CORBEL_EXPECT(jobs::Engine::start(*store_, std::move(kinds),
 						    {.threads = 16, .holder = "corbeld"}));

@@ -5,6 +5,7 @@
 #include "job_handlers.hh"
 #include "job_view.hh"
 
+#include "../volumes/defragment.hh"
 #include "../volumes/evacuation.hh"
 #include "../volumes/tiering.hh"
 
@@ -271,6 +272,15 @@ void add_pool_handlers(Dispatcher &dispatcher, Pools &pools, jobs::Engine &engin
 		return volumes.clone(CORBEL_EXPECT(name_in(arguments, "volume")),
 				     text(arguments, "name"), is_dry(arguments));
 	});
+	dispatcher.add_object(
+		cli::volume_defragment_verb, [&](const Json &arguments) -> Result<Json> {
+			auto wish = CORBEL_EXPECT(volumes::defragmentation_of(
+				pools, CORBEL_EXPECT(name_in(arguments, "volume")),
+				text(arguments, "latency")));
+
+			return begin_job(engine, volumes::defragment_kind, wish.argument, arguments,
+					 std::move(wish.plan));
+		});
 	add(cli::snapshot_create_verb, snapshot);
 	add(cli::snapshot_list_verb, [](Volumes &volumes, const Json &arguments) {
 		return volumes.list(text(arguments, "pool"), true);

@@ -344,6 +344,13 @@ Result<Json> Volumes::snapshot(const std::vector<VolumeName> &names, const std::
 	return Json{{"snapshots", std::move(answer)}, {"dry_run", dry_run}, {"changed", true}};
 }
 
+Result<std::uint64_t> Volumes::id_of(const VolumeName &name)
+{
+	const auto guard = pools_.changing();
+
+	return CORBEL_EXPECT(find(CORBEL_EXPECT(view(name.pool)), name)).status.id;
+}
+
 Result<Json> Volumes::roll_back(const VolumeName &snapshot, bool dry_run)
 {
 	auto guard = pools_.changing();

@@ -40,6 +40,8 @@ public:
 	[[nodiscard]] Result<Json> clone(const VolumeName &source, const std::string &as,
 					 bool dry_run);
 
+	/* The pool's number of one that is there. ENOENT, in words. */
+	[[nodiscard]] Result<std::uint64_t> id_of(const VolumeName &name);
 	/* Where they differ, in order, until @take says false. */
 	using Take = std::function<bool(const Json &range)>;
 	[[nodiscard]] Result<void> diff(const VolumeName &a, const VolumeName &b, const Take &take);
