@@ -4,7 +4,7 @@
  * when snapshots have them too, in more than one go, and where there is not room for all.
  */
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
 #include <algorithm>
 #include <atomic>
@@ -17,30 +17,6 @@ namespace {
 
 constexpr uint32_t block_bytes = 64 << 10;
 constexpr uint64_t volume_bytes = 8 << 20, blocks = volume_bytes / block_bytes;
-
-struct receipt {
-	std::string state;
-	uint64_t device, first, next, last, moved, middle, reverse, bytes, skipped;
-};
-
-receipt mover_of(const dm_device &pool)
-{
-	std::istringstream text(pool.message("mover"));
-	receipt told;
-
-	text >> told.state >> told.device >> told.first >> told.next >> told.last >> told.moved >>
-		told.middle >> told.reverse >> told.bytes >> told.skipped;
-	CHECK(text, "not a receipt: {}", text.str());
-	return told;
-}
-
-receipt finished(const dm_device &pool)
-{
-	receipt told;
-
-	wait_until("the mover ends", [&] { return (told = mover_of(pool)).state != "running"; });
-	return told;
-}
 
 struct run {
 	uint64_t lba, count, device, place;
@@ -146,7 +122,7 @@ void with_snapshots()
 	at.pool->message("snapshot 1 1");
 	CHECK(room >= blocks, "{} places in one piece", room);
 	at.pool->message(fmt::format("gather 1 0 {} 0 {}", blocks - 1, place));
-	const receipt told = finished(*at.pool);
+	const mover_receipt told = finished(*at.pool);
 	CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 	CHECK_EQ(told.moved, blocks, "blocks moved");
 	CHECK_EQ(told.middle, blocks, "middle entries written");
@@ -192,7 +168,7 @@ void under_load()
 	at.pool->message("cancel");
 	moved += finished(*at.pool).moved;
 	at.pool->message(fmt::format("gather 1 0 {} 0 {}", blocks - 1, place));
-	const receipt told = finished(*at.pool);
+	const mover_receipt told = finished(*at.pool);
 	moved += told.moved;
 	stop = true;
 	writer.join();
@@ -214,7 +190,7 @@ void where_the_room_ends()
 	at.pool->message(fmt::format("limit 0 {}", place + 10));
 	CHECK_EQ(largest_gap(*at.pool).second, 10U, "places below the limit");
 	at.pool->message(fmt::format("gather 1 0 {} 0 {}", blocks - 1, place));
-	const receipt told = finished(*at.pool);
+	const mover_receipt told = finished(*at.pool);
 	CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 	CHECK_EQ(told.moved, 10U, "moved to ten places");
 	CHECK_EQ(told.next, 10U, "how far it is");

@@ -4,7 +4,7 @@
  * and that it tells when they lie elsewhere.
  */
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
 #include "block/label.hh"
 
@@ -122,9 +122,7 @@ struct scene {
 	}
 	void finish_moving() const
 	{
-		wait_until("the mover ends",
-			   [&] { return !pool->message("mover").starts_with("running"); });
-		CHECK(pool->message("mover").starts_with("done"), "{}", pool->message("mover"));
+		CHECK_EQ(finished(*pool).state, "done", "{}", pool->message("mover"));
 	}
 
 	ram_disks disks;

@@ -3,14 +3,12 @@
  * What reads and writes take while all blocks of a volume move: without a target that is as long
  * as a batch for those that meet one; with one, p99 is kept, and the mover goes on all the same.
  */
-#include "block_pool.hh"
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 using namespace corbel::selftest;
@@ -21,30 +19,11 @@ constexpr uint32_t block_bytes = 64 << 10;
 constexpr uint64_t volume_bytes = 4 << 20, blocks = volume_bytes / block_bytes;
 constexpr unsigned clients = 8, rounds = 2;
 
-struct receipt {
-	std::string state;
-	uint64_t device, first, next, last, moved, middle, reverse, bytes, skipped;
-	uint64_t target, seen, paused; /* us, us, ms */
-};
-
-receipt mover_of(const dm_device &pool)
+mover_receipt move_all(const dm_device &pool, unsigned from, uint64_t last,
+		       const std::string &target)
 {
-	std::istringstream text(pool.message("mover"));
-	receipt told;
-
-	text >> told.state >> told.device >> told.first >> told.next >> told.last >> told.moved >>
-		told.middle >> told.reverse >> told.bytes >> told.skipped >> told.target >>
-		told.seen >> told.paused;
-	CHECK(text, "not a receipt: {}", text.str());
-	return told;
-}
-
-receipt move_all(const dm_device &pool, unsigned from, uint64_t last, const std::string &target)
-{
-	receipt told;
-
 	pool.message(fmt::format("move {} 0 {} {}{}", from, last, 1 - from, target));
-	wait_until("the mover ends", [&] { return (told = mover_of(pool)).state != "running"; });
+	const mover_receipt told = finished(pool);
 	CHECK_EQ(told.state, "done", "{}", pool.message("mover"));
 	CHECK_EQ(told.middle, told.moved, "middle entries");
 	return told;
@@ -189,7 +168,7 @@ void side_by_side()
 			const auto ios = amount(2000, 10000);
 			std::vector<uint64_t> idle, without, with;
 			unsigned from = 0;
-			receipt told{};
+			mover_receipt told{};
 			uint64_t moved = 0, paused = 0;
 			const auto wait = [] {
 				std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -248,7 +227,7 @@ void never_starves()
 	CHECK(at.pool->refuses("move 0 0 1 1 1 1"), "too many words");
 	{
 		load clients_of(volume);
-		const receipt told = move_all(*at.pool, 0, 23, " 1");
+		const mover_receipt told = move_all(*at.pool, 0, 23, " 1");
 
 		CHECK_EQ(told.target, 1U, "us");
 		CHECK(told.moved > 0, "nothing was moved");

@@ -4,7 +4,7 @@
  * a block however many snapshots have it, and a device that was emptied can be taken away.
  */
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
 #include <atomic>
 #include <sstream>
@@ -16,30 +16,6 @@ namespace {
 
 constexpr uint32_t block_bytes = 64 << 10;
 constexpr uint64_t volume_bytes = 8 << 20, blocks = volume_bytes / block_bytes;
-
-struct receipt {
-	std::string state;
-	uint64_t device, first, next, last, moved, middle, reverse, bytes, skipped;
-};
-
-receipt mover_of(const dm_device &pool)
-{
-	std::istringstream text(pool.message("mover"));
-	receipt told;
-
-	text >> told.state >> told.device >> told.first >> told.next >> told.last >> told.moved >>
-		told.middle >> told.reverse >> told.bytes >> told.skipped;
-	CHECK(text, "not a receipt: {}", text.str());
-	return told;
-}
-
-receipt finished(const dm_device &pool)
-{
-	receipt told;
-
-	wait_until("the mover ends", [&] { return (told = mover_of(pool)).state != "running"; });
-	return told;
-}
 
 /* Used blocks of a device, as the status of the pool says. */
 uint64_t used_of(const dm_device &pool, unsigned device)
@@ -156,7 +132,7 @@ void under_load()
 		at.pool->message(fmt::format("move {} 0 {} {}", from, 1 << 20, 1 - from));
 		CHECK(at.pool->refuses(fmt::format("move {} 0 1 any", from)),
 		      "two movers at a time");
-		const receipt told = finished(*at.pool);
+		const mover_receipt told = finished(*at.pool);
 		CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 		moved += told.moved;
 		middle += told.middle;
@@ -179,7 +155,7 @@ void under_load()
 }
 
 /* Of what moving a volume with @snapshots of it writes. */
-receipt moved_with(unsigned snapshots)
+mover_receipt moved_with(unsigned snapshots)
 {
 	scene at;
 	std::mt19937_64 random(1);
@@ -193,7 +169,7 @@ receipt moved_with(unsigned snapshots)
 			at.pool->message("snapshot" + std::exchange(all, {}));
 	}
 	at.pool->message(fmt::format("move 0 0 {} 1", 1 << 20));
-	const receipt told = finished(*at.pool);
+	const mover_receipt told = finished(*at.pool);
 	CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 	CHECK_EQ(told.moved, blocks, "blocks moved");
 	CHECK_EQ(used_of(*at.pool, 0), 0, "left on the device");
@@ -211,7 +187,7 @@ void one_entry()
 	uint64_t least = ~uint64_t{0}, most = 0;
 
 	for (const unsigned snapshots : counts) {
-		const receipt told = moved_with(snapshots);
+		const mover_receipt told = moved_with(snapshots);
 
 		CHECK_EQ(told.middle, told.moved, "shared by {} snapshots", snapshots);
 		CHECK_EQ(told.reverse, 2 * told.moved, "shared by {} snapshots", snapshots);
@@ -244,7 +220,7 @@ void evacuation()
 		CHECK(at.pool->refuses("resize_device 0 0"),
 		      "removed while there is something on it");
 		at.pool->message(fmt::format("move 0 0 {} any", 1 << 20));
-		const receipt told = finished(*at.pool);
+		const mover_receipt told = finished(*at.pool);
 		CHECK_EQ(told.state, "done", "{}", at.pool->message("mover"));
 		/* What is new goes elsewhere as well. */
 		volume.write(0, volume.most, random);
@@ -275,11 +251,11 @@ void cut_off()
 	at.pool->message(fmt::format("move 0 0 {} 1", 1 << 20));
 	wait_until("something is moved", [&] { return mover_of(*at.pool).moved > 8; });
 	at.pool->message("cancel");
-	const receipt first = finished(*at.pool);
+	const mover_receipt first = finished(*at.pool);
 	CHECK_EQ(first.state, "cancelled", "{}", at.pool->message("mover"));
 	CHECK_EQ(used_of(*at.pool, 1), first.moved, "blocks on the other device");
 	at.pool->message(fmt::format("move 0 {} {} 1", first.next, 1 << 20));
-	const receipt second = finished(*at.pool);
+	const mover_receipt second = finished(*at.pool);
 	CHECK_EQ(first.moved + second.moved, blocks, "blocks moved in two parts");
 	volume.read_all();
 }

@@ -7,13 +7,10 @@
  * Only what is promised decides: that it does not grow with the snapshots.
  */
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 using namespace corbel::selftest;
 
@@ -31,16 +28,7 @@ std::unique_ptr<dm_device> linear(const char *name, const std::string &below, ui
 
 uint64_t bytes_written(const dm_device &device)
 {
-	struct stat found{};
-	uint64_t field = 0;
-
-	CHECK(stat(device.path().c_str(), &found) == 0, "{}", device.path());
-	std::ifstream file(fmt::format("/sys/dev/block/{}:{}/stat", major(found.st_rdev),
-				       minor(found.st_rdev)));
-	for (unsigned i = 0; i < 7; i++)
-		file >> field;
-	CHECK(file, "{} has no statistics", device.path());
-	return field * 512;
+	return device.statistic(6) * 512;
 }
 
 /* Bytes of metadata. */
@@ -67,9 +55,8 @@ uint64_t moved_by_corbel(const ram_disks &disks, unsigned snapshots)
 	pool.message("commit");
 	const uint64_t before = bytes_written(*meta), data = bytes_written(*to);
 	pool.message(fmt::format("move 0 0 {} 1", 1 << 20));
-	wait_until("the mover ends", [&] { return !pool.message("mover").starts_with("running"); });
+	CHECK_EQ(finished(pool).state, "done", "{}", pool.message("mover"));
 	pool.message("commit");
-	CHECK(pool.message("mover").starts_with("done"), "{}", pool.message("mover"));
 	CHECK_EQ(bytes_written(*to) - data, volume_bytes, "bytes of data written to the other");
 	const uint64_t written = bytes_written(*meta) - before;
 	volume.read_all();

@@ -3,16 +3,12 @@
  * Blocks that are read and written often go to one device and the others to another, by messages
  * alone. Where accesses go is what the devices themselves have counted.
  */
-#include "block_pool.hh"
 #include "checked_volume.hh"
-#include "wait.hh"
+#include "mover.hh"
 
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 using namespace corbel::selftest;
 
@@ -35,36 +31,11 @@ struct scene {
 						   pool_table(devices));
 	}
 	/* Reads that the device has counted. */
-	uint64_t reads_of(unsigned device) const
+	uint64_t reads_of(unsigned device) const { return under[device]->statistic(0); }
+	mover_receipt move(unsigned from, unsigned to, const std::string &band) const
 	{
-		struct stat node;
-		CHECK_EQ(::stat(under[device]->path().c_str(), &node), 0, "{}",
-			 under[device]->path());
-		std::ifstream stat(fmt::format("/sys/dev/block/{}:{}/stat", major(node.st_rdev),
-					       minor(node.st_rdev)));
-		uint64_t reads = 0;
-
-		CHECK(stat >> reads, "no statistics of {}", under[device]->path());
-		return reads;
-	}
-	/* What is told of the mover when it has ended. */
-	struct receipt {
-		std::string state;
-		uint64_t moved, middle;
-	};
-	receipt move(unsigned from, unsigned to, const std::string &band) const
-	{
-		receipt told;
-		uint64_t ignored;
-
 		pool->message(fmt::format("move {} 0 {} {} any {}", from, 1 << 20, to, band));
-		wait_until("the mover ends", [&] {
-			std::istringstream text(pool->message("mover"));
-			text >> told.state >> ignored >> ignored >> ignored >> ignored >>
-				told.moved >> told.middle;
-			return told.state != "running";
-		});
-		return told;
+		return finished(*pool);
 	}
 	/* How many blocks of a device are how hot. */
 	std::map<unsigned, uint64_t> heat_of(unsigned device) const

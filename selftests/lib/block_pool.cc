@@ -10,11 +10,14 @@
 
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <memory>
 #include <random>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 namespace corbel::selftest {
@@ -167,6 +170,20 @@ void dm_device::remove()
 std::string dm_device::status() const
 {
 	return shell("dmsetup status --noflush " + name);
+}
+
+uint64_t dm_device::statistic(unsigned field) const
+{
+	struct stat found{};
+	uint64_t value = 0;
+
+	CHECK(stat(path().c_str(), &found) == 0, "{}: {}", path(), std::strerror(errno));
+	std::ifstream file(fmt::format("/sys/dev/block/{}:{}/stat", major(found.st_rdev),
+				       minor(found.st_rdev)));
+	for (unsigned i = 0; i <= field; i++)
+		file >> value;
+	CHECK(file, "{} has no statistics", path());
+	return value;
 }
 
 std::string dm_device::message(const std::string &text) const

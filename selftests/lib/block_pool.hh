@@ -40,6 +40,8 @@ public:
 
 	std::string path() const { return "/dev/mapper/" + name; }
 	std::string status() const;
+	/* A field of its statistics (Linux's Documentation/block/stat.rst), from 0 on. */
+	uint64_t statistic(unsigned field) const;
 	/* What the message answers. */
 	std::string message(const std::string &text) const;
 	/* The same past dmsetup: @text may be of any length. */
