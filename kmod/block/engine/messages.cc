@@ -40,6 +40,15 @@ constinit const Engine::Command Engine::commands[] = {
 
 static constexpr rt::Text who = "corbel-pool";
 
+/* Of an answer in pages: whoever asks goes on at @next. */
+static void end_page(Reply &reply, bool is_more, u64 next)
+{
+	if (is_more)
+		reply << "more " << next << "\n";
+	else
+		reply << "end\n";
+}
+
 static Result<u64> argument_of(rt::Text text)
 {
 	return text == rt::Text("any") ? Result<u64>(Mover::any_device) : number_of(text);
@@ -251,10 +260,7 @@ Result<void> Engine::diff(const Arguments &arguments, Reply &reply)
 				      return true;
 			      }));
 	flush();
-	if (is_more)
-		reply << "more " << next << "\n";
-	else
-		reply << "end\n";
+	end_page(reply, is_more, next);
 	return {};
 }
 
@@ -301,10 +307,7 @@ Result<void> Engine::map(const Arguments &arguments, Reply &reply)
 					     return true;
 				     }));
 	flush();
-	if (is_more)
-		reply << "more " << next << "\n";
-	else
-		reply << "end\n";
+	end_page(reply, is_more, next);
 	return {};
 }
 
@@ -440,10 +443,7 @@ Result<void> Engine::show_free(const Arguments &arguments, Reply &reply)
 		if (!is_more)
 			tell(end);
 	}
-	if (is_more)
-		reply << "more " << next << "\n";
-	else
-		reply << "end\n";
+	end_page(reply, is_more, next);
 	return {};
 }
 
