@@ -12,11 +12,19 @@ bool pace::is_ahead()
 	bool ahead = false;
 
 	for (unsigned i = 0; i < seen.size(); i++) {
-		progress now = {vm.memory(i).loops, vm.memory(i).total};
+		const uint64_t loops = vm.memory(i).loops, handled = vm.memory(i).total;
+		progress &last = seen[i];
 
-		if (now.loops == seen[i].loops && now.handled != seen[i].handled)
-			ahead = true;
-		seen[i] = now;
+		if (handled != last.handled)
+			last.looks = 0;
+		else
+			last.looks++;
+		last.handled = handled;
+		if (loops != last.loops || last.looks >= looks_at_rest) {
+			last.loops = loops;
+			last.handled_then = handled;
+		}
+		ahead |= handled != last.handled_then;
 	}
 	return ahead;
 }

@@ -26,10 +26,16 @@ public:
 	void rest(std::chrono::microseconds rest);
 
 private:
+	/* With nothing handled between them it is stopped, or does a job: not what is sent. */
+	static constexpr unsigned looks_at_rest = 100;
+
 	struct progress {
-		uint64_t loops, handled;
+		uint64_t loops, handled_then; /* when it had last seen what it is told */
+		uint64_t handled;
+		unsigned looks; /* that saw nothing handled, in a row */
 	};
 
+	/* A vCPU has handled interrupts and not seen since what it is told, however slow it is. */
 	bool is_ahead();
 
 	guest_vm &vm;
