@@ -11,6 +11,8 @@
 #include <corbel/memory.h>
 #include <corbel/pager.h>
 
+#include <iterator>
+
 namespace corbel::postcopy {
 namespace {
 
@@ -225,6 +227,41 @@ Result<long> requeue(Region *region, u64 user)
 	return 0;
 }
 
+/* The page that is the last may be in the midst of a word. */
+u64 absent_bits(const States &states, u32 first, u64 present)
+{
+	const u32 left = states.size() - first;
+
+	return ~present & (left < 64 ? (u64{1} << left) - 1 : ~u64{0});
+}
+
+Result<long> absent(Region *region, u64 user)
+{
+	auto request = CORBEL_TRY(read_arguments<corbel_memory_absent>(user));
+	const States &states = region->states;
+	u64 bits[piece_pages / 64];
+
+	request.pages = 0;
+	for (u32 first = 0; first < states.size(); first += piece_pages) {
+		const auto left = static_cast<u32>(words_for(states.size() - first));
+		const u32 words = left < std::size(bits) ? left : std::size(bits);
+
+		(void)states.copy_present(first, bits, words);
+		for (u32 i = 0; i < words; i++) {
+			bits[i] = absent_bits(states, first + i * 64, bits[i]);
+			request.pages += static_cast<u64>(std::popcount(bits[i]));
+		}
+		if (request.bitmap)
+			CORBEL_TRY(rt::check_shim(corbel_copy_out(request.bitmap + first / 8, bits,
+								  words * sizeof(u64))));
+		corbel_reschedule();
+		if (corbel_killed())
+			return Error::interrupted;
+	}
+	CORBEL_TRY(write_arguments(user, request));
+	return 0;
+}
+
 Result<long> request_of(Region *region, u32 number, u32 command, u64 user)
 {
 	switch (command) {
@@ -236,6 +273,8 @@ Result<long> request_of(Region *region, u32 number, u32 command, u64 user)
 		return fail(region, user);
 	case CORBEL_MEMORY_REQUEUE:
 		return requeue(region, user);
+	case CORBEL_MEMORY_ABSENT:
+		return absent(region, user);
 	case CORBEL_PAGER_NEW:
 		return make_pager(*region, feature.module, user);
 	default:

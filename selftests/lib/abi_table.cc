@@ -171,6 +171,11 @@ void fill_dirty(void *argument, fd_set_of_vm &fds)
 	as<corbel_memory_dirty>(argument).bitmap = reinterpret_cast<__u64>(fds.counts.data());
 }
 
+void fill_absent(void *argument, fd_set_of_vm &fds)
+{
+	as<corbel_memory_absent>(argument).bitmap = reinterpret_cast<__u64>(fds.counts.data());
+}
+
 void fill_seal(void *, fd_set_of_vm &fds)
 {
 	fds.memory.install_zeros(0, fds.memory.pages());
@@ -621,6 +626,15 @@ const std::vector<abi_entry> &entries()
 		 false,
 		 true,
 		 fill_join},
+		{"CORBEL_MEMORY_ABSENT",
+		 fd_kind::memory,
+		 CORBEL_MEMORY_ABSENT,
+		 0,
+		 {},
+		 {},
+		 false,
+		 true,
+		 fill_absent},
 		{"CORBEL_PAGER_NEW",
 		 fd_kind::memory,
 		 CORBEL_PAGER_NEW,

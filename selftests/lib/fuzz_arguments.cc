@@ -168,6 +168,10 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 		set(offsetof(corbel_memory_dirty, bitmap),
 		    chance(80) ? reinterpret_cast<__u64>(answers) : 0);
 		break;
+	case CORBEL_MEMORY_ABSENT:
+		set(offsetof(corbel_memory_absent, bitmap),
+		    chance(80) ? reinterpret_cast<__u64>(answers) : 0);
+		break;
 	default:
 		fill_distributor(entry, argument);
 	}

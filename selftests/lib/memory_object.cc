@@ -139,6 +139,16 @@ page_set memory_object::dirty(unsigned flags) const
 	return found;
 }
 
+page_set memory_object::absent() const
+{
+	page_set found(pages());
+	corbel_memory_absent absent = {.bitmap = reinterpret_cast<__u64>(found.words.data())};
+
+	CHECK_EQ(request(fd(), CORBEL_MEMORY_ABSENT, absent), 0, "CORBEL_MEMORY_ABSENT");
+	CHECK_EQ(found.count(), absent.pages, "pages in the bitmap");
+	return found;
+}
+
 uint64_t memory_object::prepare() const
 {
 	corbel_memory_prepare prepare = {};

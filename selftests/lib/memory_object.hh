@@ -76,6 +76,8 @@ public:
 	void track(bool on = true) const;
 	/* Pages written since it was tracked, or this was last asked without KEEP. */
 	page_set dirty(unsigned flags = 0) const;
+	/* Pages that are missing. */
+	page_set absent() const;
 	void seal(bool on = true) const;
 	/* Of struct corbel_memory_prepare and _join. */
 	uint64_t prepare() const;

@@ -562,6 +562,35 @@ void race()
 	}
 }
 
+/* Page by page, beside a set that is kept here. */
+void tell_what_is_missing()
+{
+	ensure_corbel();
+	memory_object memory(2 * piece_bytes + 131 * page_bytes);
+	page_set expected(memory.pages());
+	std::mt19937 random(1);
+	corbel_memory_absent absent = {};
+
+	for (uint64_t page = 0; page < memory.pages(); page++)
+		expected.add(page);
+	CHECK(memory.absent() == expected, "all are missing at first");
+	for (int i = 0; i < 500; i++) {
+		const uint64_t page = random() % memory.pages();
+
+		memory.install_zeros(page, 1);
+		expected.words[page / 64] &= ~(uint64_t{1} << page % 64);
+	}
+	CHECK(memory.absent() == expected, "those that did not come are missing");
+	CHECK_EQ(request(memory.fd(), CORBEL_MEMORY_ABSENT, absent), 0, "without a bitmap");
+	CHECK_EQ(absent.pages, expected.count(), "pages");
+	absent.bitmap = 8;
+	CHECK_EQ(request(memory.fd(), CORBEL_MEMORY_ABSENT, absent), -EFAULT, "a bad address");
+	memory.fail();
+	CHECK(memory.absent() == expected, "and stay so when it has failed");
+	memory_object whole(3 * page_bytes, 0);
+	CHECK_EQ(whole.absent().count(), 0u, "of what is all there");
+}
+
 constexpr test_case cases[] = {
 	{"a touch waits for its page", touch_by_user},
 	{"system calls wait", touch_by_write},
@@ -579,6 +608,7 @@ constexpr test_case cases[] = {
 	{"who waits can be killed", kill_who_waits},
 	{"who waits can be interrupted", interrupt_who_waits},
 	{"children and core dumps are without it", leave_out_of_children_and_dumps},
+	{"which pages are missing", tell_what_is_missing},
 	{"many at once", race},
 };
 

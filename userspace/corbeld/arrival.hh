@@ -22,6 +22,7 @@ struct Arrivals::Arrival {
 	std::string wish_text;
 	migrate::DestinationRecord record;
 	std::string why; /* it was refused */
+	std::string lost_pages; /* as text_of_pages() tells them */
 
 	std::mutex lock; /* for all of this */
 	std::optional<migrate::Monitor> talk; /* between the loading of devices and the end of it */

@@ -4,6 +4,7 @@
 #include "log.hh"
 #include "vm_owner.hh"
 
+#include "../migrate/page_ranges.hh"
 #include "../qemu/definitions.hh"
 #include "../qemu/process.hh"
 #include "../qemu/vm_process.hh"
@@ -31,6 +32,7 @@ using qemu::Runtime;
 namespace {
 
 constexpr auto look_again = 100ms; /* if no event said so before */
+constexpr std::size_t most_ranges = 100'000; /* of lost pages: 2 MB of text at most */
 constexpr unsigned most_steps = 64; /* of one call: it is a bug to need more */
 
 std::string key_of(const std::string &session)
@@ -88,6 +90,7 @@ Result<void> Arrivals::keep(Arrival &arrival)
 			      {"end", name_of(record.end)},
 			      {"epoch", record.epoch},
 			      {"why", arrival.why},
+			      {"lost_pages", arrival.lost_pages},
 			      {"at_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
 						std::chrono::system_clock::now().time_since_epoch())
 						.count()},
@@ -113,6 +116,7 @@ Result<void> Arrivals::read(Arrival &arrival, const std::string &text)
 	arrival.source = {word("source")};
 	arrival.wish_text = word("wish");
 	arrival.why = word("why");
+	arrival.lost_pages = word("lost_pages");
 	arrival.made_definition = json.value("made_definition", false);
 	arrival.made_folder = json.value("made_folder", false);
 	for (const auto &disk : json.value("disks", jobs::Json::array()))
@@ -293,18 +297,24 @@ Result<void> Arrivals::act(Arrival &arrival, const Told &told, const Destination
 	return {};
 }
 
+void Arrivals::tell_lost(Arrival &arrival)
+{
+	if (const auto info = arrival.memory->info())
+		arrival.why = fmt::format("{} of {} pages have not come.",
+					  (info->bytes - info->present) / CORBEL_MEMORY_PAGE,
+					  info->bytes / CORBEL_MEMORY_PAGE);
+	if (const auto absent = arrival.memory->absent())
+		arrival.lost_pages = text_of_pages(*absent, most_ranges);
+}
+
 /* The VM is this host's from `running` on: who asks for it must find it then. */
 Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 {
 	const auto before = arrival.record;
 	const auto &vm = arrival.wish.vm;
 
-	if (const auto info = arrival.memory && record.end == End::lost ? arrival.memory->info()
-									: failure(ENOENT, ""))
-		arrival.why = fmt::format("{} of {} pages have not come.",
-					  (info->bytes - info->present) / CORBEL_MEMORY_PAGE,
-					  info->bytes / CORBEL_MEMORY_PAGE);
-
+	if (arrival.memory && record.end == End::lost)
+		tell_lost(arrival);
 	if (record.phase == DestinationPhase::running) {
 		if (!qemu::definition(store_, vm.name)) {
 			(void)CORBEL_EXPECT(qemu::define(store_, vm));
@@ -584,6 +594,7 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 	answer.set_end(std::string(name_of(arrival->record.end)));
 	answer.set_number(++arrival->last_answer);
 	answer.set_why(arrival->why);
+	answer.set_lost_pages(arrival->lost_pages);
 	answer.set_pages(pages_of(*arrival));
 	for (const auto &disk : arrival->disks)
 		answer.add_disks(disk.number);

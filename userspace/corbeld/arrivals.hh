@@ -77,6 +77,7 @@ private:
 	[[nodiscard]] migrate::DestinationSeen look(Arrival &arrival, const Told &told);
 	[[nodiscard]] Result<void> act(Arrival &arrival, const Told &told,
 				       const migrate::DestinationStep &step);
+	static void tell_lost(Arrival &arrival);
 	[[nodiscard]] Result<void> write(Arrival &arrival,
 					 const migrate::DestinationRecord &record);
 	[[nodiscard]] Result<void> make(Arrival &arrival);

@@ -9,6 +9,7 @@
  *   timeline[]     at_ms since it began, phase, what
  *   samples[]      at_ms, and what the destination said of its pages
  *   switch_ms      from stopping the guest to when it was let run there, as seen from here
+ *   lost_pages     "0-3,17": pages of 4 KiB of the guest's memory that only the source had
  *   point_age_ms   of a rollback: how old what the guest went back to was
  */
 #pragma once

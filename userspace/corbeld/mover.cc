@@ -360,6 +360,8 @@ Result<void> Mover::tell(Work &work, Order order)
 	told_ = told_ || order == Order::refuse;
 	if (!answer.why().empty())
 		why_ = answer.why();
+	if (!answer.lost_pages().empty())
+		work.data()["result"]["lost_pages"] = answer.lost_pages();
 	sample(work, answer.pages());
 	if (before != peer_) {
 		note(work, name_of(order), fmt::format("destination is {}", answer.phase()));

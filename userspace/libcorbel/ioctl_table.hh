@@ -88,6 +88,7 @@ CORBEL_REQUEST(memory_dirty, CORBEL_MEMORY_DIRTY, corbel_memory_dirty);
 CORBEL_REQUEST(memory_seal, CORBEL_MEMORY_SEAL, corbel_memory_seal);
 CORBEL_REQUEST(memory_prepare, CORBEL_MEMORY_PREPARE, corbel_memory_prepare);
 CORBEL_REQUEST(memory_join, CORBEL_MEMORY_JOIN, corbel_memory_join);
+CORBEL_REQUEST(memory_absent, CORBEL_MEMORY_ABSENT, corbel_memory_absent);
 CORBEL_REQUEST(pager_new, CORBEL_PAGER_NEW, corbel_pager_new);
 
 /* On a pager fd */

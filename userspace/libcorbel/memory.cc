@@ -163,6 +163,17 @@ Result<std::uint64_t> Memory::count_dirty() const
 	return dirty.pages;
 }
 
+Result<std::vector<std::uint64_t>> Memory::absent() const
+{
+	std::vector<std::uint64_t> bits((bytes_ / CORBEL_MEMORY_PAGE + 63) / 64);
+	corbel_memory_absent absent{};
+
+	absent.bitmap = reinterpret_cast<std::uintptr_t>(bits.data());
+	if (const int ret = call(fd_.get(), request::memory_absent, absent); ret < 0)
+		return refusal(number_, "asked which pages it misses", -ret);
+	return bits;
+}
+
 Result<Pager> Memory::pager(std::uint32_t role, int demand, int push, const PagerSession &session,
 			    std::uint32_t flags) const
 {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace corbel {
 
@@ -70,6 +71,9 @@ public:
 	[[nodiscard]] Result<std::uint64_t> join() const;
 	/* How many pages were written since they were last told, which they are not by this. */
 	[[nodiscard]] Result<std::uint64_t> count_dirty() const;
+
+	/* A bit for each page of which the contents have not come. */
+	[[nodiscard]] Result<std::vector<std::uint64_t>> absent() const;
 
 	/* @role: CORBEL_PAGER_FETCH or _SERVE; the sockets are not needed afterwards. */
 	[[nodiscard]] Result<Pager> pager(std::uint32_t role, int demand, int push,

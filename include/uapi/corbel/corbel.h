@@ -50,7 +50,7 @@
  * additions; a tool may be older than the module, never newer.
  */
 #define CORBEL_ABI_MAJOR 2
-#define CORBEL_ABI_MINOR 2
+#define CORBEL_ABI_MINOR 3
 
 #define CORBEL_IOC_MAGIC 0xCB
 

@@ -274,6 +274,23 @@ struct corbel_memory_join {
 	__u64 pieces;
 };
 
+/**
+ * struct corbel_memory_absent - ioctl on a memory fd: which pages are missing
+ * @size: sizeof(struct corbel_memory_absent)
+ * @flags: 0
+ * @bitmap: in: address of a bit for each page of the object, in __u64s; or 0
+ * @pages: out: how many
+ *
+ * While pages come this is out of date when it is told: each bit is as it was at some moment of
+ * the call. Of an object that has failed it is for good. Errors: EINTR: the caller is being killed.
+ */
+struct corbel_memory_absent {
+	__u32 size;
+	__u32 flags;
+	__u64 bitmap;
+	__u64 pages;
+};
+
 /* ioctl of /dev/corbel */
 #define CORBEL_MEMORY_CREATE _IOWR(CORBEL_IOC_MAGIC, 0x60, struct corbel_memory_create)
 
@@ -287,5 +304,6 @@ struct corbel_memory_join {
 #define CORBEL_MEMORY_SEAL _IOWR(CORBEL_IOC_MAGIC, 0x67, struct corbel_memory_seal)
 #define CORBEL_MEMORY_PREPARE _IOWR(CORBEL_IOC_MAGIC, 0x68, struct corbel_memory_prepare)
 #define CORBEL_MEMORY_JOIN _IOWR(CORBEL_IOC_MAGIC, 0x69, struct corbel_memory_join)
+#define CORBEL_MEMORY_ABSENT _IOWR(CORBEL_IOC_MAGIC, 0x6a, struct corbel_memory_absent)
 
 #endif /* _UAPI_CORBEL_MEMORY_H */
