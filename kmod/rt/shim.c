@@ -24,8 +24,8 @@
 
 #define CORBEL_EXPORT(symbol) EXPORT_SYMBOL_NS_GPL(symbol, CORBEL)
 
-/* Pages of one vCPU record are the largest; far under what vmalloc can give. */
-#define CORBEL_PAGES_LIMIT (64UL << 20)
+/* The log of a recorder is the largest; far under what vmalloc can give. */
+#define CORBEL_PAGES_LIMIT (65UL << 20)
 
 void *corbel_alloc(size_t bytes, bool may_sleep)
 {
@@ -49,9 +49,8 @@ CORBEL_EXPORT(corbel_alloc_pages);
 
 void *corbel_alloc_mappable(size_t bytes)
 {
-	if (bytes > CORBEL_PAGES_LIMIT)
-		return NULL;
-	return vmalloc_user(bytes);
+	/* vmalloc_user() would charge nobody; corbel_area_map() does not need it. */
+	return corbel_alloc_pages(bytes);
 }
 CORBEL_EXPORT(corbel_alloc_mappable);
 
@@ -495,10 +494,23 @@ CORBEL_EXPORT(corbel_area_make_readonly);
 
 int corbel_area_map(struct corbel_area *area, void *memory, u64 offset)
 {
-	if (corbel_vma(area)->vm_flags & VM_EXEC)
+	struct vm_area_struct *vma = corbel_vma(area);
+	struct page *page;
+	unsigned long at;
+	int error;
+
+	if (vma->vm_flags & VM_EXEC)
 		return -EINVAL;
-	corbel_vma(area)->vm_flags &= ~VM_MAYEXEC;
-	return remap_vmalloc_range(corbel_vma(area), memory, offset >> PAGE_SHIFT);
+	vma->vm_flags &= ~VM_MAYEXEC;
+	vma->vm_flags |= VM_DONTEXPAND | VM_DONTDUMP;
+	for (at = vma->vm_start; at < vma->vm_end; at += PAGE_SIZE, offset += PAGE_SIZE) {
+		/* Behind what was allocated there is always a page of nothing. */
+		page = vmalloc_to_page((u8 *)memory + offset);
+		error = page ? vm_insert_page(vma, at, page) : -EINVAL;
+		if (error)
+			return error;
+	}
+	return 0;
 }
 CORBEL_EXPORT(corbel_area_map);
 

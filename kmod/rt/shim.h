@@ -249,7 +249,7 @@ bool corbel_area_writable(const struct corbel_area *area);
 void corbel_area_make_readonly(struct corbel_area *area);
 /*
  * @memory: from corbel_alloc_mappable. 0 or a negated errno; -EINVAL: the mapping
- * asks to be executable, which it can never be.
+ * is larger, or asks to be executable, which it can never be.
  */
 int corbel_area_map(struct corbel_area *area, void *memory, u64 offset);
 
