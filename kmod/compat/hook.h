@@ -45,6 +45,10 @@ int corbel_tracepoint_install(u32 tracepoint, void *probe);
 /* Task. Returns once nobody is inside the probe. */
 void corbel_tracepoint_remove(u32 tracepoint, void *probe);
 
+/* @changed() whenever @module is coming or going; may not sleep. Task. 0 or -errno. */
+int corbel_vendor_watch(const char *module, void (*changed)(void));
+void corbel_vendor_unwatch(void);
+
 /* A file of /sys/kernel/btf. Task. Free with corbel_free_pages. */
 int corbel_btf_read(const char *path, void **data, size_t *bytes);
 

@@ -90,3 +90,31 @@ void corbel_tracepoint_remove(u32 tracepoint, void *probe)
 	tracepoint_probe_unregister(corbel_tracepoints[tracepoint], probe, NULL);
 	tracepoint_synchronize_unregister();
 }
+
+static const char *corbel_vendor_module;
+static void (*corbel_vendor_changed)(void);
+
+static int corbel_vendor_event(struct notifier_block *block, unsigned long event, void *data)
+{
+	const struct module *module = data;
+
+	if (event != MODULE_STATE_LIVE && !strcmp(module->name, corbel_vendor_module))
+		corbel_vendor_changed();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block corbel_vendor_notifier = {
+	.notifier_call = corbel_vendor_event,
+};
+
+int corbel_vendor_watch(const char *module, void (*changed)(void))
+{
+	corbel_vendor_module = module;
+	corbel_vendor_changed = changed;
+	return register_module_notifier(&corbel_vendor_notifier);
+}
+
+void corbel_vendor_unwatch(void)
+{
+	unregister_module_notifier(&corbel_vendor_notifier);
+}

@@ -7,6 +7,9 @@
  * shape is compared with the running kernel's BTF; what does not fit is MISSING
  * and whoever needs it degrades as Documentation/hooks.md says. Nothing is
  * installed until somebody asks.
+ *
+ * Entries of the vendor module (kvm_amd, kvm_intel) are looked up again when that has been
+ * loaded anew. They stay as they are while somebody has a vCPU, which holds that module.
  */
 #ifndef CORBEL_COMPAT_HOOKS_H
 #define CORBEL_COMPAT_HOOKS_H
@@ -33,6 +36,8 @@ enum corbel_hook {
 	CORBEL_HOOK_OWNER_EXIT, /* mmu notifier of the VM's owner */
 	CORBEL_HOOK_CHOOSE, /* kvm_irq_delivery_to_apic_fast: where an interrupt goes */
 	CORBEL_HOOK_VCPU_LOAD, /* kvm_arch_vcpu_load: a vCPU gets a physical CPU */
+	CORBEL_HOOK_GUEST_EXIT, /* svm_handle_exit or vmx_handle_exit: what ended the guest's turn */
+	CORBEL_HOOK_OFF_EXIT_STATE, /* struct vcpu_svm: vmcb01.ptr, or struct vcpu_vmx: exit_reason */
 	CORBEL_HOOK_COUNT,
 };
 
@@ -43,8 +48,12 @@ u64 corbel_hook_value(enum corbel_hook hook);
 /* Length of the range in bytes. Atomic. */
 u64 corbel_hook_length(enum corbel_hook hook);
 
+/* Look what the vendor module has, if it has been loaded anew since. Task. */
+void corbel_hooks_follow_vendor(void);
+
 /*
- * Put @handler (a trampoline or a probe) in place, or count one more user of it.
+ * Put @handler (a trampoline or a probe) in place, or count one more user of it. A tracepoint
+ * can have two handlers.
  * Task. -ENOENT: not usable; -EBUSY: somebody else has a direct call there.
  */
 int corbel_hook_install(enum corbel_hook hook, void *handler);

@@ -10,6 +10,7 @@
 #include "../rt/text.hh"
 #include "btf.hh"
 #include "hook.h"
+#include "kvm.h"
 
 namespace corbel::compat {
 namespace {
@@ -25,6 +26,8 @@ struct Definition {
 	Text shape; /* prototype, or member */
 	Text degrades;
 };
+
+constexpr Text no_recording = "vCPUs cannot be recorded or replayed";
 
 constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 	[CORBEL_HOOK_ACCEPT] = {CORBEL_HOOK_DIRECT, 0, "__apic_accept_irq", "kvm:__apic_accept_irq",
@@ -50,7 +53,7 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 				"pending records are sampled, not exact; nothing is counted"},
 	[CORBEL_HOOK_ENTRY] = {CORBEL_HOOK_TRACEPOINT, CORBEL_TRACEPOINT_KVM_ENTRY, "kvm_entry",
 			       "kvm_entry", "void (void *, struct kvm_vcpu *, bool)",
-			       "records cannot be checked at VM entries"},
+			       "records cannot be checked at VM entries, vCPUs not be recorded"},
 	[CORBEL_HOOK_OFF_LAPIC_VCPU] = {CORBEL_HOOK_OFFSET, 0, "kvm_lapic.vcpu", "kvm_lapic",
 					"vcpu", "interrupts cannot be observed"},
 	[CORBEL_HOOK_OFF_LAPIC_REGS] = {CORBEL_HOOK_OFFSET, 0, "kvm_lapic.regs", "kvm_lapic",
@@ -72,16 +75,55 @@ constexpr Definition definitions[CORBEL_HOOK_COUNT] = {
 	[CORBEL_HOOK_VCPU_LOAD] = {CORBEL_HOOK_DIRECT, 6, "kvm_arch_vcpu_load",
 				   "kvm:kvm_arch_vcpu_load", "void (struct kvm_vcpu *, int)",
 				   "there are no distributor devices"},
+	[CORBEL_HOOK_GUEST_EXIT] = {CORBEL_HOOK_DIRECT, 7, "svm_handle_exit",
+				    "kvm_amd:svm_handle_exit",
+				    "int (struct kvm_vcpu *, fastpath_t)", no_recording},
+	[CORBEL_HOOK_OFF_EXIT_STATE] = {CORBEL_HOOK_OFFSET, 0, "vcpu_svm.vmcb01", "vcpu_svm",
+					"vmcb01.ptr", no_recording},
 };
+
+/* What the last two are where the CPU has VMX. */
+constexpr u32 first_of_vendor = CORBEL_HOOK_GUEST_EXIT;
+constexpr Definition vmx_definitions[] = {
+	{CORBEL_HOOK_DIRECT, 7, "vmx_handle_exit", "kvm_intel:vmx_handle_exit",
+	 "int (struct kvm_vcpu *, fastpath_t)", no_recording},
+	{CORBEL_HOOK_OFFSET, 0, "vcpu_vmx.exit_reason", "vcpu_vmx", "exit_reason", no_recording},
+};
+static_assert(first_of_vendor + sizeof(vmx_definitions) / sizeof(Definition) == CORBEL_HOOK_COUNT);
+
+bool has_vmx()
+{
+	return corbel_kvm_vendor() == CORBEL_VENDOR_INTEL;
+}
+
+const Definition &definition(u32 i)
+{
+	if (i >= first_of_vendor && has_vmx())
+		return vmx_definitions[i - first_of_vendor];
+	return definitions[i];
+}
+
+/* A tracepoint can have more than one. */
+constexpr u32 max_handlers = 2;
 
 struct State {
-	u32 users;
-	u32 state;
-	void *handler;
+	struct {
+		void *handler;
+		u32 users;
+	} by[max_handlers];
 	s32 error; /* of the last installation that failed */
+
+	[[nodiscard]] u32 users() const
+	{
+		u32 sum = 0;
+
+		for (const auto &it : by)
+			sum += it.users;
+		return sum;
+	}
 };
 
-/* Written once at load, read without a lock by anybody. */
+/* Read without a lock by anybody. Written at load, the vendor module's also while nobody has it. */
 struct Found {
 	bool usable;
 	bool switched_off;
@@ -91,6 +133,8 @@ struct Found {
 constinit Found found[CORBEL_HOOK_COUNT]{};
 constinit bool btf_read = false;
 constinit rt::Atomic<s32> owner_watches{};
+/* The vendor module has come or gone since it was last looked at. */
+constinit rt::Atomic<bool> vendor_changed{true};
 
 struct States {
 	State of[CORBEL_HOOK_COUNT];
@@ -128,7 +172,7 @@ bool has_shape(const Btf &btf, const Result<BtfTypeId> &proto, Text shape)
 
 void resolve(u32 i, const Btf &btf)
 {
-	const Definition &is = definitions[i];
+	const Definition &is = definition(i);
 	Found &out = found[i];
 	corbel_symbol symbol{};
 
@@ -154,29 +198,32 @@ void resolve(u32 i, const Btf &btf)
 	}
 }
 
-Result<void> resolve_all()
+/* Entries from @first to before @end, which are of one module. */
+Result<void> resolve_from(const char *module_btf, u32 first, u32 end)
 {
-	const BtfFile base("/sys/kernel/btf/vmlinux");
-	const BtfFile split("/sys/kernel/btf/kvm");
+	const BtfFile split(module_btf);
 
-	if (!base.ok() || !split.ok())
+	if (!split.ok())
+		return Error::no_data;
+	const BtfFile base("/sys/kernel/btf/vmlinux");
+
+	if (!base.ok())
 		return Error::no_data;
 	const u32 count = CORBEL_TRY(Btf::count_types(base.blob(), split.blob()));
 	rt::Pages index = CORBEL_TRY(rt::Pages::make(count * sizeof(u32), rt::Pages::Use::kernel));
 	const Btf btf = CORBEL_TRY(Btf::open(base.blob(), split.blob(), {index.as<u32>(), count}));
 
-	for (u32 i = 0; i < CORBEL_HOOK_COUNT; i++) {
-		if (definitions[i].kind != CORBEL_HOOK_NOTIFIER && !found[i].switched_off)
+	for (u32 i = first; i < end; i++) {
+		if (definition(i).kind != CORBEL_HOOK_NOTIFIER && !found[i].switched_off)
 			resolve(i, btf);
 	}
-	btf_read = true;
 	return {};
 }
 
 Result<u32> index_of(Text name)
 {
 	for (u32 i = 0; i < CORBEL_HOOK_COUNT; i++) {
-		if (definitions[i].name == name)
+		if (definition(i).name == name)
 			return i;
 	}
 	return Error::invalid;
@@ -250,8 +297,45 @@ void remove(const Definition &is, void *handler)
 bool can_install(u32 hook)
 {
 	return hook < CORBEL_HOOK_COUNT && found[hook].usable &&
-	       (definitions[hook].kind == CORBEL_HOOK_DIRECT ||
-		definitions[hook].kind == CORBEL_HOOK_TRACEPOINT);
+	       (definition(hook).kind == CORBEL_HOOK_DIRECT ||
+		definition(hook).kind == CORBEL_HOOK_TRACEPOINT);
+}
+
+/* Where @handler is counted, or could be. */
+auto *place_of(const Definition &is, State &state, void *handler)
+{
+	decltype(&state.by[0]) free = nullptr;
+
+	for (auto &it : state.by) {
+		if (it.users && it.handler == handler)
+			return &it;
+		if (!it.users && !free)
+			free = &it;
+	}
+	/* There is one direct call per function. */
+	return is.kind == CORBEL_HOOK_TRACEPOINT || !state.users() ? free : nullptr;
+}
+
+/* Holding the lock of the states: two do not look at a time. */
+void follow_vendor()
+{
+	if (!vendor_changed.exchange(false, Order::acq_rel))
+		return;
+	for (u32 i = first_of_vendor; i < CORBEL_HOOK_COUNT; i++)
+		found[i].usable = false;
+	const Result<void> looked =
+		resolve_from(has_vmx() ? "/sys/kernel/btf/kvm_intel" : "/sys/kernel/btf/kvm_amd",
+			     first_of_vendor, CORBEL_HOOK_COUNT);
+
+	if (!looked) {
+		/* It is not loaded, most often. */
+		vendor_changed.store(true, Order::release);
+		return;
+	}
+	for (u32 i = first_of_vendor; i < CORBEL_HOOK_COUNT; i++) {
+		if (!found[i].usable)
+			warn_missing(definition(i));
+	}
 }
 
 } /* namespace */
@@ -281,18 +365,19 @@ int corbel_hook_install(enum corbel_hook hook, void *handler)
 		return rt::to_errno(rt::Error::not_found);
 	auto all = states.lock();
 	State &state = all->of[hook];
+	auto *place = place_of(definition(hook), state, handler);
 
-	if (state.users && state.handler != handler)
+	if (!place)
 		return rt::to_errno(rt::Error::busy);
-	if (!state.users) {
-		const int error = install(definitions[hook], found[hook].value, handler);
+	if (!place->users) {
+		const int error = install(definition(hook), found[hook].value, handler);
 
 		state.error = error;
 		if (error)
 			return error;
-		state.handler = handler;
+		place->handler = handler;
 	}
-	state.users++;
+	place->users++;
 	return 0;
 }
 
@@ -301,14 +386,12 @@ void corbel_hook_remove(enum corbel_hook hook, void *handler)
 	if (!can_install(hook))
 		return;
 	auto all = states.lock();
-	State &state = all->of[hook];
+	auto *place = place_of(definition(hook), all->of[hook], handler);
 
-	if (!state.users || state.handler != handler)
+	if (!place || !place->users)
 		return;
-	if (--state.users == 0) {
-		remove(definitions[hook], handler);
-		state.handler = nullptr;
-	}
+	if (--place->users == 0)
+		remove(definition(hook), handler);
 }
 
 int corbel_inventory_init(const char *without)
@@ -320,7 +403,7 @@ int corbel_inventory_init(const char *without)
 	}
 	if (const auto made = states.init(rt::Role::hooks); !made)
 		return made.to_errno();
-	const auto resolved = resolve_all();
+	const auto resolved = resolve_from("/sys/kernel/btf/kvm", 0, first_of_vendor);
 
 	if (!resolved && resolved.error() == Error::no_memory)
 		return resolved.to_errno();
@@ -328,16 +411,32 @@ int corbel_inventory_init(const char *without)
 		corbel_log_warn(
 			"the kernel's type information (/sys/kernel/btf/vmlinux and .../kvm) "
 			"cannot be read: no hook is used, nothing can be observed");
-	for (u32 i = 0; resolved && i < CORBEL_HOOK_COUNT; i++) {
-		if (!found[i].usable && definitions[i].kind != CORBEL_HOOK_NOTIFIER)
-			warn_missing(definitions[i]);
+	btf_read = resolved.ok();
+	for (u32 i = 0; resolved && i < first_of_vendor; i++) {
+		if (!found[i].usable && definition(i).kind != CORBEL_HOOK_NOTIFIER)
+			warn_missing(definition(i));
 	}
 	found[CORBEL_HOOK_OWNER_EXIT].usable = true;
+	if (const int error = corbel_vendor_watch(has_vmx() ? "kvm_intel" : "kvm_amd", [] {
+		    vendor_changed.store(true, Order::release);
+	    })) {
+		states.destroy();
+		return error;
+	}
+	corbel_hooks_follow_vendor();
 	return 0;
+}
+
+void corbel_hooks_follow_vendor(void)
+{
+	auto all = states.lock();
+
+	follow_vendor();
 }
 
 void corbel_inventory_exit(void)
 {
+	corbel_vendor_unwatch();
 	states.destroy();
 }
 
@@ -355,19 +454,21 @@ int corbel_inventory_describe(u32 index, struct corbel_hook_info *info)
 {
 	if (index >= CORBEL_HOOK_COUNT)
 		return rt::to_errno(rt::Error::not_found);
-	const Definition &is = definitions[index];
+	const Definition &is = definition(index);
 	const Found &at = found[index];
 	State state;
 
 	{
 		auto all = states.lock();
 
+		if (index >= first_of_vendor)
+			follow_vendor();
 		state = all->of[index];
 	}
-	if (index == CORBEL_HOOK_OWNER_EXIT)
-		state.users = static_cast<u32>(owner_watches.load(Order::relaxed));
 	info->kind = is.kind;
-	info->users = state.users;
+	info->users = index == CORBEL_HOOK_OWNER_EXIT
+			      ? static_cast<u32>(owner_watches.load(Order::relaxed))
+			      : state.users();
 	info->value = is.kind == CORBEL_HOOK_OFFSET ? at.value : at.length;
 	if (is.kind == CORBEL_HOOK_DIRECT)
 		info->value = 0;
@@ -378,6 +479,8 @@ int corbel_inventory_describe(u32 index, struct corbel_hook_info *info)
 		info->state = CORBEL_HOOK_MISSING;
 		if (at.switched_off)
 			detail << "switched off by the parameter 'without': ";
+		else if (index >= first_of_vendor && vendor_changed.load(Order::relaxed))
+			detail << "KVM's module for this CPU is not loaded, or has no BTF: ";
 		else
 			detail << (btf_read ? Text("not found as '") : Text("no BTF to verify '"))
 			       << is.shape << "': ";
@@ -389,7 +492,7 @@ int corbel_inventory_describe(u32 index, struct corbel_hook_info *info)
 				   : Text("ftrace refused it: "))
 		       << is.degrades;
 	} else {
-		info->state = state.users || is.kind == CORBEL_HOOK_OFFSET ||
+		info->state = info->users || is.kind == CORBEL_HOOK_OFFSET ||
 					      is.kind == CORBEL_HOOK_SYMBOL
 				      ? CORBEL_HOOK_ACTIVE
 				      : CORBEL_HOOK_READY;

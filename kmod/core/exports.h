@@ -15,6 +15,7 @@ CORBEL_EXPORT(corbel_hook_value);
 CORBEL_EXPORT(corbel_hook_length);
 CORBEL_EXPORT(corbel_hook_install);
 CORBEL_EXPORT(corbel_hook_remove);
+CORBEL_EXPORT(corbel_hooks_follow_vendor);
 
 CORBEL_EXPORT(corbel_feature_register);
 CORBEL_EXPORT(corbel_feature_unregister);
