@@ -15,6 +15,7 @@
 #include <corbel/corbel.h>
 #include <corbel/irq.h>
 
+#include "guest_tsc.h"
 #include "kvm.h"
 
 /* Exported by kvm.ko, declared only in KVM's private lapic.h. */
@@ -42,6 +43,39 @@ static_assert(__same_type(((struct kvm_vcpu *)0)->wants_to_run, bool));
 static_assert(__same_type(((struct kvm_vcpu *)0)->preempted, bool));
 static_assert(CORBEL_MAX_VCPUS >= KVM_MAX_VCPUS);
 
+/* A module that ours depends on: it is in our list since before we were started. */
+static struct module *corbel_dependency(const char *name)
+{
+	struct module_use *use;
+
+	list_for_each_entry(use, &THIS_MODULE->target_list, target_list)
+	{
+		if (!strcmp(use->target->name, name))
+			return use->target;
+	}
+	return NULL;
+}
+
+/* The address of a variable of kvm.ko, which stays there as long as we do. 0: not found. */
+static unsigned long corbel_kvm_variable(const char *name)
+{
+	struct module *kvm = corbel_dependency("kvm");
+	const struct mod_kallsyms *symbols;
+	unsigned long found = 0;
+	unsigned int i;
+
+	if (!kvm)
+		return 0;
+	preempt_disable();
+	symbols = rcu_dereference_sched(kvm->kallsyms);
+	for (i = 0; symbols && i < symbols->num_symtab && !found; i++) {
+		if (!strcmp(symbols->strtab + symbols->symtab[i].st_name, name))
+			found = symbols->symtab[i].st_value;
+	}
+	preempt_enable();
+	return found;
+}
+
 int corbel_kvm_from_fd(s32 fd, struct kvm **vm)
 {
 	struct file *file = fget(fd);
@@ -58,6 +92,23 @@ int corbel_kvm_from_fd(s32 fd, struct kvm **vm)
 	fput(file);
 	return error;
 }
+
+int corbel_vcpu_from_fd(s32 fd, struct file **file, struct kvm_vcpu **vcpu)
+{
+	const unsigned long operations = corbel_kvm_variable("kvm_vcpu_fops");
+	struct file *it = fget(fd);
+
+	if (!it)
+		return -EBADF;
+	if (!operations || (unsigned long)it->f_op != operations) {
+		fput(it);
+		return operations ? -EINVAL : -EOPNOTSUPP;
+	}
+	*file = it;
+	*vcpu = it->private_data;
+	return 0;
+}
+CORBEL_EXPORT(corbel_vcpu_from_fd);
 
 void corbel_kvm_put(struct kvm *vm)
 {
@@ -183,34 +234,12 @@ void corbel_lapic_irq_send_to(struct kvm_lapic_irq *request, u32 apic_id)
 }
 CORBEL_EXPORT(corbel_lapic_irq_send_to);
 
-/* A module that ours depends on: it is in our list since before we were started. */
-static struct module *corbel_dependency(const char *name)
-{
-	struct module_use *use;
-
-	list_for_each_entry(use, &THIS_MODULE->target_list, target_list)
-	{
-		if (!strcmp(use->target->name, name))
-			return use->target;
-	}
-	return NULL;
-}
-
 struct kvm_vcpu *const *corbel_running_vcpus(void)
 {
-	struct module *kvm = corbel_dependency("kvm");
-	struct kvm_vcpu *__percpu *found = NULL;
-	const struct mod_kallsyms *symbols;
-	unsigned int i;
+	struct kvm_vcpu *__percpu *found =
+		(struct kvm_vcpu * __percpu *)corbel_kvm_variable("kvm_running_vcpu");
 
-	if (!kvm)
-		return NULL;
 	preempt_disable();
-	symbols = rcu_dereference_sched(kvm->kallsyms);
-	for (i = 0; symbols && i < symbols->num_symtab && !found; i++) {
-		if (!strcmp(symbols->strtab + symbols->symtab[i].st_name, "kvm_running_vcpu"))
-			found = (struct kvm_vcpu * __percpu *)symbols->symtab[i].st_value;
-	}
 	/* Of a per-CPU variable the symbol is the base that this_cpu_read() takes. */
 	if (found && this_cpu_read(*found) != kvm_get_running_vcpu())
 		found = NULL;

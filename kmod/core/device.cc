@@ -11,6 +11,7 @@
 
 #include <corbel/memory.h>
 #include <corbel/qos.h>
+#include <corbel/replay.h>
 
 namespace corbel::core {
 namespace {
@@ -243,6 +244,8 @@ Result<long> device_request(bool *ready, u32 command, u64 user)
 		return feature_request(CORBEL_SLOT_MEMORY, command, user);
 	case CORBEL_QOS_STATS:
 		return feature_request(CORBEL_SLOT_BLOCK, command, user);
+	case CORBEL_REPLAY_ENROL:
+		return feature_request(CORBEL_SLOT_REPLAY, command, user);
 	default:
 		return Error::no_such_ioctl;
 	}

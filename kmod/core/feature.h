@@ -23,6 +23,7 @@ struct module;
 #define CORBEL_SLOT_IRQ 0
 #define CORBEL_SLOT_MEMORY 1
 #define CORBEL_SLOT_BLOCK 2
+#define CORBEL_SLOT_REPLAY 3
 #define CORBEL_SLOTS 8
 
 /*

@@ -22,6 +22,7 @@ enum class Role : u32 {
 	observer, /* irq: one observer against the end of its VM */
 	registry, /* list of attachments and their reference counts */
 	observers, /* irq: observers and the table of observed vCPUs */
+	recorders, /* replay: recorders, and which vCPU has one */
 	hooks, /* what is installed */
 	meter, /* block: objects, budgets and ranges of a device under QoS */
 	block, /* a pool: its maps and what is under way */

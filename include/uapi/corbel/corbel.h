@@ -16,6 +16,7 @@
  *                   |- CORBEL_DIST_STATS -> stats fd
  *    |- CORBEL_MEMORY_CREATE     -> memory fd  see <corbel/memory.h>
  *    |- CORBEL_QOS_STATS         -> stats fd   see <corbel/qos.h>
+ *    |- CORBEL_REPLAY_ENROL      -> recorder fd  see <corbel/replay.h>
  *
  * An attachment is shared: attaching to a VM that is attached already gives one
  * more descriptor of the same object. It ends when its last descriptor is
@@ -92,6 +93,7 @@ struct corbel_hello {
 #define CORBEL_FEATURE_IRQ (1ULL << 0) /* corbel_irq.ko is loaded */
 #define CORBEL_FEATURE_MEMORY (1ULL << 1) /* corbel_postcopy.ko is loaded */
 #define CORBEL_FEATURE_BLOCK (1ULL << 2) /* dm-corbel.ko is loaded */
+#define CORBEL_FEATURE_REPLAY (1ULL << 3) /* corbel_replay.ko is loaded */
 
 /* corbel_caps.vendor: which KVM vendor module is loaded. */
 #define CORBEL_VENDOR_NONE 0
