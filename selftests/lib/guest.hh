@@ -135,6 +135,15 @@ static inline uint64_t read_tsc()
 	return low | static_cast<uint64_t>(high) << 32;
 }
 
+/* What the CPU, or whoever answers for it, has in IA32_TSC_AUX comes with it. */
+static inline uint64_t read_tscp(uint32_t &aux)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(aux));
+	return low | static_cast<uint64_t>(high) << 32;
+}
+
 } // namespace guest
 
 /* Registers of the local APIC in memory. */

@@ -32,7 +32,7 @@ int run(const char *program, const char *argument)
 }
 
 /* In the order in which they are loaded. */
-constexpr std::array ours{"corbel", "corbel_irq", "corbel_postcopy"};
+constexpr std::array ours{"corbel", "corbel_irq", "corbel_postcopy", "corbel_replay"};
 
 std::string module_path(const std::string &name)
 {

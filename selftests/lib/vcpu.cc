@@ -116,11 +116,14 @@ void vcpu::set_up(const layout &places)
 	system.cr3 = places.cr3;
 	system.cr4 = 0x620; /* PAE, OSFXSR, OSXMMEXCPT: compiled code may use SSE */
 	system.efer = 0x500; /* LMA, LME */
-	system.apic_base |= apic_base_enable | apic_base_x2apic;
+	if (places.local_apic)
+		system.apic_base |= apic_base_enable | apic_base_x2apic;
 	KVM_CALL(fd(), KVM_SET_SREGS, &system);
-	set_msr(msr::x2apic_svr, 0x1ff);
-	set_msr(msr::x2apic_tpr, 0);
-	set_msr(msr::x2apic_lvt_lint0, 0x10000);
+	if (places.local_apic) {
+		set_msr(msr::x2apic_svr, 0x1ff);
+		set_msr(msr::x2apic_tpr, 0);
+		set_msr(msr::x2apic_lvt_lint0, 0x10000);
+	}
 
 	/* The guest's clock is the host's, so that time stamps compare. */
 	uint64_t offset = 0;
@@ -309,6 +312,33 @@ void vcpu::step_once()
 {
 	run->immediate_exit = 0;
 	call(fd(), KVM_RUN, 0);
+}
+
+uint32_t vcpu::run_to_exit()
+{
+	for (;;) {
+		run->immediate_exit = 0;
+		const int result = call(fd(), KVM_RUN, 0);
+
+		if (result == -EINTR || result == -EAGAIN)
+			continue;
+		CHECK(result == 0, "KVM_RUN answers {}", error_name(result));
+		if (run->exit_reason != KVM_EXIT_INTR)
+			return run->exit_reason;
+	}
+}
+
+kvm_regs vcpu::registers() const
+{
+	kvm_regs registers = {};
+
+	KVM_CALL(fd(), KVM_GET_REGS, &registers);
+	return registers;
+}
+
+void vcpu::set_registers(kvm_regs registers)
+{
+	KVM_CALL(fd(), KVM_SET_REGS, &registers);
 }
 
 void vcpu::make_runnable()

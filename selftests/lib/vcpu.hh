@@ -34,6 +34,7 @@ public:
 		uint64_t cr3, gdt, idt;
 		uint16_t gdt_limit;
 		uint64_t stack_top;
+		bool local_apic; /* it has one of KVM's */
 	};
 	void set_up(const layout &places);
 	void set_entry(void (*entry)(guest_cpu *), uint64_t stack_top);
@@ -51,6 +52,13 @@ public:
 	uint16_t run_here();
 	/* One KVM_RUN in the caller's thread, whatever comes of it. */
 	void step_once();
+	/* Runs it in the caller's thread until something is up to user space: kvm_run.exit_reason. */
+	uint32_t run_to_exit();
+	/* What the last exit has to tell. */
+	const kvm_run &exit() const { return *run; }
+
+	kvm_regs registers() const;
+	void set_registers(kvm_regs registers);
 
 	/* Continues a vCPU that HLT stopped; parked or not started. */
 	void make_runnable();

@@ -35,7 +35,8 @@ uint64_t address(const void *pointer)
 
 } // namespace
 
-guest_vm::guest_vm(unsigned vcpus, unsigned max_vcpus)
+guest_vm::guest_vm(unsigned vcpus, unsigned max_vcpus, irqchip controllers)
+	: controllers(controllers)
 {
 	kvm.reset(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	CHECK(kvm, "open /dev/kvm: {}", error_name(errno));
@@ -50,6 +51,14 @@ guest_vm::guest_vm(unsigned vcpus, unsigned max_vcpus)
 	write_tables();
 
 	KVM_CALL(fd(), KVM_SET_TSS_ADDR, 0xfffbd000);
+	if (controllers == irqchip::of_kvm)
+		make_irqchip();
+	for (unsigned i = 0; i < vcpus; i++)
+		add_vcpu();
+}
+
+void guest_vm::make_irqchip()
+{
 	KVM_CALL(fd(), KVM_CREATE_IRQCHIP, 0);
 	for (unsigned pin = 0; pin < nr_pins; pin++) {
 		kvm_irq_routing_entry route = {};
@@ -61,8 +70,6 @@ guest_vm::guest_vm(unsigned vcpus, unsigned max_vcpus)
 		routes.push_back(route);
 	}
 	set_routes();
-	for (unsigned i = 0; i < vcpus; i++)
-		add_vcpu();
 }
 
 guest_vm::~guest_vm()
@@ -184,6 +191,7 @@ unsigned guest_vm::add_vcpu()
 		.idt = address(arena + idt_at),
 		.gdt_limit = 23,
 		.stack_top = stack_top(index),
+		.local_apic = controllers == irqchip::of_kvm,
 	});
 	cpus.push_back(std::move(cpu));
 	return index;

@@ -37,11 +37,15 @@ constexpr unsigned xapic_logical_id(xapic_model model, unsigned index)
 	return model == xapic_model::flat ? 1 << index : index / 2 << 4 | 1 << index % 2;
 }
 
+/* Whose the interrupt controllers are: without KVM's there is no way to send an interrupt. */
+enum class irqchip { of_kvm, none };
+
 class guest_vm {
 public:
 	static constexpr unsigned nr_pins = 24;
 
-	explicit guest_vm(unsigned vcpus = 2, unsigned max_vcpus = 0);
+	explicit guest_vm(unsigned vcpus = 2, unsigned max_vcpus = 0,
+			  irqchip controllers = irqchip::of_kvm);
 	~guest_vm();
 	guest_vm(const guest_vm &) = delete;
 
@@ -111,6 +115,7 @@ private:
 			const std::function<bool()> &condition);
 	void wait_checked(std::string_view what, const std::function<bool()> &condition);
 	void tell_state();
+	void make_irqchip();
 	void map_memory(unsigned max_vcpus);
 	void write_tables();
 	void write_gates(const char *vectors);
@@ -118,6 +123,7 @@ private:
 
 	unique_fd kvm;
 	unique_fd vm;
+	irqchip controllers;
 	unsigned slots = 0;
 	char *arena = nullptr;
 	size_t arena_size = 0;
