@@ -15,6 +15,7 @@
 #include "postcopy/push_plan.hh"
 #include "postcopy/receiver.hh"
 #include "postcopy/seal.hh"
+#include "replay/answer.hh"
 #include "rt/atomic.hh"
 #include "rt/bitmap.hh"
 #include "rt/function_ref.hh"
