@@ -20,6 +20,16 @@ int try_enrol(int device, int vcpu_fd, unsigned entries, __u64 *bytes = nullptr)
 /* CLOCK_MONOTONIC. */
 uint64_t monotonic_ns();
 
+/*
+ * Is it of the CPU's own counter, as the host had it at @before? Ours is small: its time begins
+ * when a recording does. KVM lets a guest's lag behind where the counters of the host's CPUs
+ * are not in step.
+ */
+inline bool is_own_counter(uint64_t value, uint64_t before)
+{
+	return value > before / 2;
+}
+
 class recorder {
 public:
 	static constexpr unsigned usual_entries = 4096;
