@@ -5,6 +5,7 @@
  */
 #include "kvm_state.hh"
 #include "distributor.hh"
+#include "recorder.hh"
 #include "process.hh"
 #include "tap.hh"
 #include "wait.hh"
@@ -115,6 +116,24 @@ void refuse_distributors_without_hook()
 	check_record_is_irr(observed.irq.get(), 1);
 }
 
+/* Without any of what it takes there are no recorders, and interrupts are observed as before. */
+void refuse_recorders_without_hook()
+{
+	const bool svm = kvm_vendor_module() == "kvm_amd";
+
+	for (const char *hook : {svm ? "svm_handle_exit" : "vmx_handle_exit",
+				 svm ? "vcpu_svm.vmcb01" : "vcpu_vmx.exit_reason", "kvm_entry"}) {
+		load_without(hook);
+		CHECK_EQ(load_module("corbel_replay"), 0, "corbel_replay.ko");
+		observed_vm observed(1);
+		const unique_fd device = connect_device();
+
+		CHECK_EQ(try_enrol(device.get(), observed.vm.at(0).fd(), 256), -EOPNOTSUPP,
+			 "enrolling without {}", hook);
+		CHECK_EQ(irq_vcpu(observed.irq.get(), 0).exactness, CORBEL_IRQ_EXACT, "exactness");
+	}
+}
+
 void refuse_unknown_name()
 {
 	need_own_modules();
@@ -157,6 +176,7 @@ constexpr test_case cases[] = {
 	{"a closed VM without kvm_vm_release", keep_without_close},
 	{"late vCPUs without kvm_arch_vcpu_postcreate", find_vcpus_without_hook},
 	{"no distributors without kvm_arch_vcpu_load", refuse_distributors_without_hook},
+	{"no recorders without what they take", refuse_recorders_without_hook},
 	{"an unknown hook is refused", refuse_unknown_name},
 	{"new VMs while ended ones are kept", attach_after_ends},
 };

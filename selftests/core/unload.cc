@@ -31,6 +31,7 @@ void refuse_while_open()
 	attachment.reset();
 	CHECK_EQ(unload_module("corbel_irq"), 0, "only the device is open");
 	CHECK_EQ(unload_module("corbel_postcopy"), 0, "only the device is open");
+	CHECK_EQ(unload_module("corbel_replay"), 0, "only the device is open");
 	CHECK_EQ(unload_module("corbel"), -EWOULDBLOCK, "the device is open");
 	device.reset();
 	CHECK_EQ(unload_module("corbel"), 0, "nothing is open");

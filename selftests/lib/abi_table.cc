@@ -2,6 +2,7 @@
 #include "abi_table.hh"
 
 #include <corbel/qos.h>
+#include <corbel/replay.h>
 
 #include <cstring>
 #include <sys/sysmacros.h>
@@ -85,6 +86,14 @@ void fill_qos_stats(void *argument, fd_set_of_vm &)
 
 	stats.major = major(qos_device_number());
 	stats.minor = minor(qos_device_number());
+}
+
+void fill_enrol(void *argument, fd_set_of_vm &fds)
+{
+	auto &enrol = as<corbel_replay_enrol>(argument);
+
+	enrol.vcpu_fd = fds.vm.at(0).fd();
+	enrol.entries = CORBEL_REPLAY_MIN_ENTRIES;
 }
 
 /* Lists of all ids; as they were made, none is mapped. */
@@ -545,6 +554,15 @@ const std::vector<abi_entry> &entries()
 		 true,
 		 false,
 		 fill_qos_stats},
+		{"CORBEL_REPLAY_ENROL",
+		 fd_kind::device,
+		 CORBEL_REPLAY_ENROL,
+		 0,
+		 {RANGE(corbel_replay_enrol, pad)},
+		 {},
+		 true,
+		 true,
+		 fill_enrol},
 		{"CORBEL_MEMORY_INFO",
 		 fd_kind::memory,
 		 CORBEL_MEMORY_INFO,

@@ -8,8 +8,9 @@ namespace corbel::selftest {
 
 const char *kind_name(fd_kind kind)
 {
-	constexpr const char *names[] = {"/dev/corbel",	   "VM fd",    "IRQ fd",    "ring fd",
-					 "distributor fd", "stats fd", "memory fd", "pager fd"};
+	constexpr const char *names[] = {"/dev/corbel", "VM fd",	  "IRQ fd",
+					 "ring fd",	"distributor fd", "stats fd",
+					 "memory fd",	"pager fd",	  "recorder fd"};
 
 	return names[static_cast<unsigned>(kind)];
 }
@@ -85,6 +86,8 @@ int fd_set_of_vm::get(fd_kind kind) const
 		return stats.get();
 	case fd_kind::pager:
 		return pages->serve.fd();
+	case fd_kind::recorder:
+		return log.fd();
 	default:
 		return memory.fd();
 	}

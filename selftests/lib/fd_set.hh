@@ -7,6 +7,7 @@
 #include "device.hh"
 #include "distributor.hh"
 #include "memory_object.hh"
+#include "recorder.hh"
 #include "transfer.hh"
 #include "vm.hh"
 
@@ -16,8 +17,8 @@
 
 namespace corbel::selftest {
 
-enum class fd_kind { device, vm, irq, ring, dist, stats, memory, pager };
-inline constexpr unsigned nr_fd_kinds = 8;
+enum class fd_kind { device, vm, irq, ring, dist, stats, memory, pager, recorder };
+inline constexpr unsigned nr_fd_kinds = 9;
 const char *kind_name(fd_kind kind);
 
 /* Of a device under QoS, which is there from the first call on and until the program ends. */
@@ -41,6 +42,9 @@ struct fd_set_of_vm {
 	std::optional<std::array<tcp_pair, 2>> sockets;
 	memory_object served{4 * page_bytes, 0}, fetched{4 * page_bytes};
 	std::optional<transfer> pages;
+	/* Of a VM of its own: what is asked for in tests is another one of `vm`'s vCPU. */
+	guest_vm recorded{1, 0, irqchip::none};
+	recorder log{device.get(), recorded.at(0).fd(), CORBEL_REPLAY_MIN_ENTRIES};
 	/* Keeps the hook of distributors in place while the other is made anew. */
 	unique_fd spare;
 	std::vector<corbel_irq_vector> vectors{CORBEL_IRQ_VECTORS};

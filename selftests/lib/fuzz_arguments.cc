@@ -114,6 +114,11 @@ void fuzz_worker::fill_valid(const abi_entry &entry, char *argument)
 	case CORBEL_PAGER_NEW:
 		set_pager(argument);
 		break;
+	case CORBEL_REPLAY_ENROL:
+		set(offsetof(corbel_replay_enrol, vcpu_fd), pick_vcpu_fd());
+		set(offsetof(corbel_replay_enrol, entries),
+		    static_cast<__u32>(CORBEL_REPLAY_MIN_ENTRIES + draw(1024)));
+		break;
 	case CORBEL_IRQ_DIST_GET:
 		set(offsetof(corbel_irq_dist_get, slot), static_cast<__u32>(draw(CORBEL_DIST_MAX)));
 		break;

@@ -113,6 +113,15 @@ int fuzz_worker::pick_vm_fd()
 			  : static_cast<int>(interesting[draw(std::size(interesting))]);
 }
 
+int fuzz_worker::pick_vcpu_fd()
+{
+	if (vms.empty() || chance(5))
+		return pick_vm_fd();
+	guest_vm &vm = *vms[draw(vms.size())];
+
+	return vm.at(draw(vm.nr_vcpus())).fd();
+}
+
 void fuzz_worker::mutate(const abi_entry &entry, char *argument)
 {
 	for (unsigned n = 1 + draw(3); n; n--) {
@@ -241,6 +250,7 @@ void fuzz_worker::do_ioctl()
 			       : entry.command == CORBEL_DIST_STATS   ? fd_kind::stats
 			       : entry.command == CORBEL_QOS_STATS    ? fd_kind::stats
 			       : entry.command == CORBEL_PAGER_NEW    ? fd_kind::pager
+			       : entry.command == CORBEL_REPLAY_ENROL ? fd_kind::recorder
 			       : allocates			      ? fd_kind::memory
 								      : fd_kind::vm;
 		add(kind, result);
@@ -327,6 +337,19 @@ void fuzz_worker::map_distributor()
 		scribbles.adopt(place);
 	else
 		munmap(place, page_size);
+}
+
+/* What is scribbled there is what the vCPU is told, when next it runs. */
+void fuzz_worker::map_recorder()
+{
+	object *target = pick(fd_kind::recorder);
+
+	if (!target)
+		return;
+	void *place =
+		mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, target->fd.get(), 0);
+	if (place != MAP_FAILED)
+		scribbles.adopt(place);
 }
 
 /* A signal to whatever is bound, and to whoever listens to a doorbell. */
@@ -447,8 +470,10 @@ void fuzz_worker::step()
 		objects.erase(objects.begin() + draw(objects.size()));
 	else if (dice < 790)
 		map_something();
-	else if (dice < 800)
+	else if (dice < 797)
 		map_distributor();
+	else if (dice < 800)
+		map_recorder();
 	else if (dice < 850)
 		touch_mapping();
 	else if (dice < 920)

@@ -102,6 +102,7 @@ private:
 	void do_file_call();
 
 	void map_distributor();
+	void map_recorder();
 	void signal_something();
 
 	void fill_valid(const abi_entry &entry, char *argument);
@@ -109,6 +110,7 @@ private:
 	void fill_distributor(const abi_entry &entry, char *argument);
 	void mutate(const abi_entry &entry, char *argument);
 	int pick_vm_fd();
+	int pick_vcpu_fd();
 	int pick_eventfd();
 
 	std::mt19937_64 random;
