@@ -57,8 +57,8 @@ std::function<ExitCode()> declare(OptionSet &set)
 
 	set.text(
 		"--modules", options->modules, "DIR",
-		"Folder of corbel.ko, corbel_irq.ko, corbel_postcopy.ko and dm-corbel.ko; by default next to this tool, in ../modules "
-		"of it, and below /lib/modules");
+		"Folder of corbel.ko, corbel_irq.ko, corbel_postcopy.ko, corbel_replay.ko and dm-corbel.ko; by default next to this tool, "
+		"in ../modules of it, and below /lib/modules");
 	set.json(options->json);
 	return [options] { return examine(*options); };
 }

@@ -16,9 +16,9 @@ namespace corbel {
 namespace {
 
 constexpr const char *how_to_load =
-	"load the modules with `modprobe -a corbel corbel_irq corbel_postcopy`, or from a build "
-	"with `insmod corbel.ko` and then those that are needed of `insmod corbel_irq.ko` and "
-	"`insmod corbel_postcopy.ko`";
+	"load the modules with `modprobe -a corbel corbel_irq corbel_postcopy corbel_replay`, or "
+	"from a build with `insmod corbel.ko` and then those that are needed of `insmod "
+	"corbel_irq.ko`, `insmod corbel_postcopy.ko` and `insmod corbel_replay.ko`";
 
 std::unexpected<Error> open_failure(const char *path, int number)
 {

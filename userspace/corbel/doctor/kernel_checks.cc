@@ -15,8 +15,8 @@ namespace corbel::cli {
 namespace {
 
 constexpr const char *signing_remedy =
-	"Sign corbel.ko, corbel_irq.ko, corbel_postcopy.ko and dm-corbel.ko with a key that this machine trusts (mokutil --import), "
-	"or turn Secure Boot off in the firmware.";
+	"Sign corbel.ko, corbel_irq.ko, corbel_postcopy.ko, corbel_replay.ko and dm-corbel.ko with a key that this machine trusts "
+	"(mokutil --import), or turn Secure Boot off in the firmware.";
 
 Finding check_release(const Host &host)
 {

@@ -34,6 +34,7 @@ struct Module {
 constexpr std::array modules{
 	Module{"corbel", "corbel.ko", ""}, Module{"corbel_irq", "corbel_irq.ko", ""},
 	Module{"corbel_postcopy", "corbel_postcopy.ko", "memory objects for guests"},
+	Module{"corbel_replay", "corbel_replay.ko", "recordings of guests"},
 	Module{"dm_corbel", "dm-corbel.ko", "pools of volumes"}};
 
 /* Where the file of a module may be, the most likely first. */
