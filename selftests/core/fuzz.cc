@@ -93,6 +93,9 @@ void fuzz()
 	std::vector<fuzz_statistics> statistics(chosen.threads + 1);
 	std::vector<std::string> troubles(chosen.threads + 1);
 	{
+		/* The hooks of recorders stay: each time they go, tasks are waited for. */
+		guest_vm recorded(1);
+		const recorder log(connect_device().get(), recorded.at(0).fd());
 		victims killed(chosen.seed);
 		scribbler scribbles(chosen.seed);
 		std::atomic<bool> stop = false;
