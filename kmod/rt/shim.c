@@ -43,7 +43,9 @@ void *corbel_alloc_pages(size_t bytes)
 {
 	if (bytes > CORBEL_PAGES_LIMIT)
 		return NULL;
-	return __vmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	/* Running out is the caller's error, and nobody is killed to avoid it. */
+	return __vmalloc(bytes,
+			 GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }
 CORBEL_EXPORT(corbel_alloc_pages);
 

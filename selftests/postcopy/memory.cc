@@ -3,6 +3,7 @@
  * Memory objects: all of it there from the start or refused, found by its node,
  * mapped in pieces of 2 MiB, and gone with its last user.
  */
+#include "control_group.hh"
 #include "memory_object.hh"
 #include "module.hh"
 #include "process.hh"
@@ -144,38 +145,6 @@ void give_back()
 	wait_until("its memory is available again",
 		   [&] { return available() + 16 * mib > before; });
 }
-
-/* A control group of its own for the child, with a limit. */
-class control_group {
-public:
-	control_group()
-	{
-		mkdir(top, 0755);
-		if (!file_exists(std::string(top) + "/cgroup.procs"))
-			CHECK(mount("cgroup2", top, "cgroup2", 0, nullptr) == 0 || errno == EBUSY,
-			      "mounting cgroup2: {}", error_name(errno));
-		write_to(std::string(top) + "/cgroup.subtree_control", "+memory");
-		mkdir(path.c_str(), 0755);
-	}
-	~control_group() { rmdir(path.c_str()); }
-	void limit(uint64_t bytes) { write_to(path + "/memory.max", std::to_string(bytes)); }
-	void enter() { write_to(path + "/cgroup.procs", "0"); }
-	uint64_t current() const { return std::stoull(read_file(path + "/memory.current")); }
-	std::string events() const { return read_file(path + "/memory.events"); }
-
-private:
-	static void write_to(const std::string &file, const std::string &text)
-	{
-		unique_fd fd(open(file.c_str(), O_WRONLY | O_CLOEXEC));
-
-		CHECK(fd && write(fd.get(), text.data(), text.size()) ==
-				      static_cast<ssize_t>(text.size()),
-		      "writing {} to {}: {}", text, file, error_name(errno));
-	}
-
-	static constexpr const char *top = "/sys/fs/cgroup";
-	const std::string path = std::string(top) + "/corbel-memory";
-};
 
 void charge_the_caller()
 {
