@@ -228,9 +228,9 @@ bool Recorder::can_go()
 
 void Recorder::close(Recorder *recorder)
 {
-	recorder->closing_.store(true, Order::release);
-	/* Its own, beside that of the descriptor that is being closed. */
+	/* Its own, beside that of the descriptor that is being closed; whoever lets it go puts it. */
 	(void)corbel_module_get(self);
+	recorder->closing_.store(true, Order::release);
 	if (let_go())
 		corbel_work_queue(reaper);
 }
