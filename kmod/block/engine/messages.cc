@@ -138,8 +138,9 @@ Result<void> Engine::share(const Arguments &arguments, bool read_only, Reply &re
 	}
 	for (u32 i = 0; i < count; i++)
 		note_shared({arguments.values[i]});
+	/* Of what was written in place nothing tells that it is not on its device yet. */
 	if (result.ok())
-		result = commit(Flush::needed);
+		result = commit(Flush::all);
 	else
 		for (u32 i = 0; i < count && !pool_.is_broken(); i++) {
 			(void)pool_.delete_volume(made[i]);
