@@ -7,7 +7,7 @@
 #pragma once
 
 #include "file.hh"
-#include "kvm_abi.hh"
+#include <corbel/kvm_abi.hh>
 #include "tap.hh"
 
 #include <cstdint>

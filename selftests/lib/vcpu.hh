@@ -10,7 +10,7 @@
 
 #include "file.hh"
 #include "guest.hh"
-#include "kvm_abi.hh"
+#include <corbel/kvm_abi.hh>
 
 #include <condition_variable>
 #include <mutex>
