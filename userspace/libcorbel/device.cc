@@ -181,6 +181,29 @@ Result<Vm> Device::open_vm(std::uint64_t vm_id) const
 	return Vm(ScopedFd(ret), vm_id);
 }
 
+Result<Device::Recorder> Device::enrol_vcpu(int kvm_vcpu, std::uint32_t entries) const
+{
+	corbel_replay_enrol enrol{};
+
+	enrol.vcpu_fd = kvm_vcpu;
+	enrol.entries = entries;
+	const int ret = call(fd_.get(), request::replay_enrol, enrol);
+	switch (ret < 0 ? -ret : 0) {
+	case 0:
+		return Recorder{ScopedFd(ret), enrol.area_bytes};
+	case ENOTTY:
+	case EOPNOTSUPP:
+		return failure(-ret, "corbel_replay.ko is not loaded, or a hook that it needs is "
+				     "missing: load it with `modprobe corbel_replay`; `corbel "
+				     "doctor` names the hook.");
+	case EBUSY:
+		return failure(EBUSY, "The vCPU is recorded or replayed already.");
+	default:
+		return failure(-ret, fmt::format("The vCPU cannot be recorded or replayed: {}.",
+						 describe_errno(-ret)));
+	}
+}
+
 Result<Memory> Device::create_memory(std::uint64_t bytes, std::uint32_t flags) const
 {
 	corbel_memory_create create{};

@@ -49,6 +49,13 @@ public:
 	[[nodiscard]] Result<Memory> create_memory(std::uint64_t bytes,
 						   std::uint32_t flags = 0) const;
 
+	/* What @kvm_vcpu reads of its counter is recorded, or replayed, by <corbel/replay.h>. */
+	struct Recorder {
+		ScopedFd fd;
+		std::uint64_t area_bytes;
+	};
+	[[nodiscard]] Result<Recorder> enrol_vcpu(int kvm_vcpu, std::uint32_t entries) const;
+
 private:
 	Device(ScopedFd fd, ModuleIdentity module) : fd_(std::move(fd)), module_(std::move(module))
 	{}

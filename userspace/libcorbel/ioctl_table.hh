@@ -12,6 +12,7 @@
 #include <corbel/irq.h>
 #include <corbel/memory.h>
 #include <corbel/pager.h>
+#include <corbel/replay.h>
 
 #include <sys/ioctl.h>
 
@@ -48,6 +49,7 @@ CORBEL_REQUEST(vm_list, CORBEL_VM_LIST, corbel_vm_list);
 CORBEL_REQUEST(vm_attach, CORBEL_VM_ATTACH, corbel_vm_attach);
 CORBEL_REQUEST(vm_open, CORBEL_VM_OPEN, corbel_vm_open);
 CORBEL_REQUEST(memory_create, CORBEL_MEMORY_CREATE, corbel_memory_create);
+CORBEL_REQUEST(replay_enrol, CORBEL_REPLAY_ENROL, corbel_replay_enrol);
 
 /* On a VM fd */
 CORBEL_REQUEST(vm_info, CORBEL_VM_INFO, corbel_vm_info);
