@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ticks.S - a guest of corbel-vmm without a kernel: takes TICKS interrupts of the timer at 1 kHz
+ * and folds what it can know of the world into a sum, which it prints and ends with: the counter
+ * (COUNTER), the timer's count, what it was doing when it was interrupted, and how often.
+ *
+ * SPIN: between interrupts it does not leave, its registers are always the same, and only a
+ * number in memory grows.
+ */
+.code64
+.text
+.globl _start
+_start:
+	lea	idt(%rip), %rdi
+	add	$0x20 * 16, %rdi
+	lea	on_tick(%rip), %rax
+	mov	%ax, (%rdi)
+	movw	$0x10, 2(%rdi)
+	movw	$0x8e00, 4(%rdi)
+	shr	$16, %rax
+	mov	%ax, 6(%rdi)
+	movl	$0, 8(%rdi)
+	lidt	idtr(%rip)
+	/* The interrupt controller: vectors from 0x20, only line 0. */
+	mov	$0x11, %al
+	out	%al, $0x20
+	mov	$0x20, %al
+	out	%al, $0x21
+	mov	$4, %al
+	out	%al, $0x21
+	mov	$1, %al
+	out	%al, $0x21
+	mov	$0xfe, %al
+	out	%al, $0x21
+	/* The timer: channel 0, rate generator, 1193 ticks. */
+	mov	$0x34, %al
+	out	%al, $0x43
+	mov	$0xa9, %al
+	out	%al, $0x40
+	mov	$0x04, %al
+	out	%al, $0x40
+	xor	%ebx, %ebx
+	xor	%r13d, %r13d
+	sti
+1:
+#ifdef SPIN
+	incq	turns(%rip)
+	.rept 300
+	lock addq $0, scratch(%rip)
+	.endr
+#else
+#ifdef COUNTER
+	rdtsc
+	xor	%rax, %rbx
+	rol	$7, %rbx
+	add	%rdx, %rbx
+#else
+	incq	turns(%rip)
+#endif
+	inc	%r13
+	test	$63, %r13d
+	jnz	2f
+	in	$0x40, %al
+	movzx	%al, %eax
+	add	%rax, %rbx
+	test	$1023, %r13d
+	jnz	2f
+	hlt
+2:
+#endif
+	cmpq	$TICKS, ticks(%rip)
+	jb	1b
+	cli
+	xor	turns(%rip), %rbx
+	xor	sum(%rip), %rbx
+	mov	$16, %ecx
+	mov	$0x3f8, %dx
+3:	rol	$4, %rbx
+	mov	%ebx, %eax
+	and	$15, %eax
+	add	$'0', %al
+	cmp	$'9', %al
+	jbe	4f
+	add	$('a' - '9' - 1), %al
+4:	out	%al, %dx
+	loop	3b
+	mov	$'\n', %al
+	out	%al, %dx
+	mov	$7, %al
+	out	%al, $0xf4
+	hlt
+
+on_tick:
+	push	%rax
+	push	%rdx
+	incq	ticks(%rip)
+	mov	sum(%rip), %rax
+	rol	$5, %rax
+	xor	turns(%rip), %rax
+	xor	16(%rsp), %rax /* where it was interrupted */
+	mov	%rax, sum(%rip)
+	mov	$0x20, %al
+	out	%al, $0x20
+	pop	%rdx
+	pop	%rax
+	iretq
+
+.data
+.balign 16
+idtr:
+	.word 4095
+	.quad idt
+.balign 4096
+turns:
+	.quad 0
+scratch:
+	.quad 0
+.balign 4096
+ticks:
+	.quad 0
+sum:
+	.quad 0x1234
+.balign 4096
+idt:
+	.fill 4096, 1, 0
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * main.cc - corbel-vmm: a monitor of guests with one vCPU, which it runs, records or replays.
+ */
+#include <vmm/session.hh>
+
+#include <corbel/version.h>
+
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+namespace {
+
+using namespace corbel;
+
+void add_guest(CLI::App &verb, vmm::Options &options)
+{
+	verb.add_option("--kernel", options.kernel, "A bzImage, or an ELF image for tests")
+		->required();
+	verb.add_option("--initrd", options.initrd, "Its initrd");
+	verb.add_option("--command-line", options.command_line,
+			"All of the kernel's command line, but for the rate of its clock");
+	verb.add_option("--append", options.append, "More for the usual command line");
+	verb.add_option("--memory", options.memory_mib, "MiB of memory")->capture_default_str();
+	verb.add_option("--shift", options.shift,
+			"The guest's time is the host's, divided by two so many times: for hosts "
+			"that are slow")
+		->check(CLI::Range(0, 31));
+	verb.add_flag("--warp", options.warp, "Skips the time in which the guest sleeps");
+	verb.add_option("--input", options.input, "What is typed at the console; - for stdin");
+	verb.add_option("--patience", options.patience_ms,
+			"Milliseconds of the guest's time without an exit, after twice which it is "
+			"interrupted anywhere")
+		->check(CLI::Range(1, 1000))
+		->capture_default_str();
+	verb.add_flag("--without-module", options.without_module,
+		      "For guests that never read the time stamp counter: corbel_replay.ko is "
+		      "not needed");
+}
+
+} /* namespace */
+
+int main(int argc, char **argv)
+{
+	vmm::Options options;
+	CLI::App app{"corbel-vmm: runs a guest of one vCPU; records it, and replays it exactly",
+		     "corbel-vmm"};
+
+	app.set_version_flag("--version", "corbel-vmm " CORBEL_VERSION);
+	app.require_subcommand(1);
+	auto *const run = app.add_subcommand("run", "Runs a guest");
+	auto *const record = app.add_subcommand("record", "Runs a guest and records it");
+	auto *const replay = app.add_subcommand("replay", "Has a guest do again what it did");
+
+	add_guest(*run, options);
+	add_guest(*record, options);
+	record->add_option("-o,--output", options.recording, "The recording; a new file")
+		->required();
+	record->add_option("--checkpoint", options.checkpoint,
+			   "Exits between two digests of everything; 0: only at the end")
+		->capture_default_str();
+	replay->add_option("recording", options.recording, "What to replay")->required();
+	replay->add_option("--to", options.to, "Stops behind this exit");
+	replay->add_flag("--verify", options.verify,
+			 "Looks at all of memory and all registers at each checkpoint");
+	replay->add_option("--kernel", options.kernel, "Where the kernel is now");
+	replay->add_option("--initrd", options.initrd, "Where the initrd is now");
+	for (auto *const verb : {run, record, replay})
+		verb->add_option("--report", options.report, "A file for what it came to, as JSON");
+	app.footer("Exit status: 0 it ended, 1 failure, 2 wrong usage, 3 the replay differs.");
+	try {
+		app.parse(argc, argv);
+	} catch (const CLI::ParseError &error) {
+		return app.exit(error) == 0 ? 0 : 2;
+	}
+	options.mode = *record ? vmm::Mode::record : *replay ? vmm::Mode::replay : vmm::Mode::plain;
+	try {
+		const auto done = vmm::run_session(options);
+
+		if (done)
+			return 0;
+		std::fprintf(stderr, "corbel-vmm: %s\n", done.error().sentence.c_str());
+		return done.error().number == vmm::diverged ? 3 : 1;
+	} catch (const std::exception &error) {
+		std::fprintf(stderr, "corbel-vmm: %s\n", error.what());
+		return 1;
+	}
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session.hh"
+
+#include "boot.hh"
+#include "header.hh"
+
+#include <libcorbel/text_file.hh>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace corbel::vmm {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint32_t recorded_tsc_khz = 1000000; /* the module's counter is in ns */
+constexpr std::size_t recording_limit = std::size_t{1} << 36;
+
+/* What a guest is made of. */
+struct Parts {
+	Header header;
+	std::string kernel, initrd;
+};
+
+/* ---- what is run ------------------------------------------------------------------- */
+
+Result<Parts> new_guest(const Options &options, const Machine &machine)
+{
+	Parts parts;
+	auto &header = parts.header;
+	auto kernel = CORBEL_EXPECT(load_image(options.kernel, "kernel"));
+
+	header.memory = options.memory_mib << 20;
+	header.began = static_cast<std::uint64_t>(::time(nullptr));
+	header.shift = options.shift;
+	header.module = !options.without_module;
+	header.tsc_khz = header.module ? recorded_tsc_khz : machine.tsc_khz();
+	header.command_line = options.command_line.empty() ? std::string(default_command_line)
+							   : options.command_line;
+	header.command_line += fmt::format(" tsc_early_khz={}", header.tsc_khz);
+	if (!options.append.empty())
+		header.command_line += " " + options.append;
+	header.kernel = kernel.image;
+	parts.kernel = std::move(kernel.bytes);
+	if (!options.initrd.empty()) {
+		auto initrd = CORBEL_EXPECT(load_image(options.initrd, "initrd"));
+
+		header.initrd = initrd.image;
+		parts.initrd = std::move(initrd.bytes);
+	}
+	header.cpuid = machine.cpuid();
+	header.msrs.assign(kept_msrs().begin(), kept_msrs().end());
+	return parts;
+}
+
+/* Refuses what is not as it was when it was recorded. */
+Result<Parts> recorded_guest(const Options &options, Header header, const Machine &machine)
+{
+	Parts parts;
+
+	CORBEL_EXPECT(same_cpuid(header.cpuid, machine.cpuid()));
+	if (!std::ranges::equal(header.msrs, kept_msrs()))
+		return failure(EPROTO,
+			       "The recording has other registers of the CPU in its states "
+			       "than this corbel-vmm: replay it with the one that made it.");
+	auto kernel = CORBEL_EXPECT(
+		load_image(options.kernel.empty() ? header.kernel.path : options.kernel, "kernel"));
+
+	CORBEL_EXPECT(same_image(header.kernel, kernel.image, "kernel"));
+	parts.kernel = std::move(kernel.bytes);
+	if (header.initrd) {
+		auto initrd = CORBEL_EXPECT(load_image(
+			options.initrd.empty() ? header.initrd->path : options.initrd, "initrd"));
+
+		CORBEL_EXPECT(same_image(*header.initrd, initrd.image, "initrd"));
+		parts.initrd = std::move(initrd.bytes);
+	}
+	parts.header = std::move(header);
+	return parts;
+}
+
+Result<void> start_guest(const Parts &parts, Machine &machine)
+{
+	auto sregs = CORBEL_EXPECT(machine.sregs());
+	kvm_regs regs{};
+	const auto entry = CORBEL_EXPECT(load_guest(machine.memory(), parts.kernel, parts.initrd,
+						    parts.header.command_line));
+
+	enter_long_mode(machine.memory(), entry, regs, sregs);
+	return machine.set_start(regs, sregs);
+}
+
+/* ---- around the run ---------------------------------------------------------------- */
+
+void write_console(std::string_view bytes)
+{
+	while (!bytes.empty()) {
+		const auto written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		/* A console that nobody reads any more is no reason to end. */
+		if (written <= 0)
+			return;
+		bytes.remove_prefix(static_cast<std::size_t>(written));
+	}
+}
+
+Result<ScopedFd> open_input(const std::string &path)
+{
+	if (path.empty())
+		return ScopedFd();
+	ScopedFd fd(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+				: ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+
+	if (!fd)
+		return failure(errno, fmt::format("The console's input {} cannot be opened: {}.",
+						  path, describe_errno(errno)));
+	return fd;
+}
+
+sigset_t ending_signals()
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	return signals;
+}
+
+/* Has the monitor end in order when somebody asks for it. */
+class EndWatch {
+public:
+	EndWatch(Monitor &monitor, HostInput &input, const Kicker &kicker)
+		: thread_([&monitor, &input, &kicker, this] {
+			  const auto signals = ending_signals();
+			  int signal = 0;
+
+			  if (::sigwait(&signals, &signal) != 0 || done_)
+				  return;
+			  monitor.stop();
+			  input.wake();
+			  kicker.kick();
+		  })
+	{}
+	~EndWatch()
+	{
+		done_ = true;
+		::pthread_kill(thread_.native_handle(), SIGTERM);
+		thread_.join();
+	}
+	EndWatch(const EndWatch &) = delete;
+	EndWatch &operator=(const EndWatch &) = delete;
+
+private:
+	std::atomic<bool> done_ = false;
+	std::thread thread_;
+};
+
+Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machine, Ending ending,
+		       double seconds)
+{
+	const auto &counts = monitor.counts();
+	const auto state = CORBEL_EXPECT(machine.state());
+
+	CORBEL_EXPECT(machine.gather_written());
+	return Json{
+		{"ending", name_of(ending)},
+		{"result", monitor.result()},
+		{"exits", journal.exits()},
+		{"interrupts", counts.interrupts},
+		{"halts", counts.halts},
+		{"landmarks", counts.landmarks},
+		{"checkpoints", counts.checkpoints},
+		{"stops", counts.stops},
+		{"console_bytes", counts.console_bytes},
+		{"tsc_reads", journal.area().nr_tsc},
+		{"entries", journal.entries()},
+		{"file_bytes", journal.file_bytes()},
+		{"guest_seconds", static_cast<double>(monitor.now()) / 1e9},
+		{"seconds", seconds},
+		{"registers", fmt::format("{:016x}", state.digest(Part::registers))},
+		{"devices", fmt::format("{:016x}", XXH3_64bits(&monitor.board(), sizeof(Board)))},
+		{"memory", fmt::format("{:016x}", machine.memory().digest())},
+	};
+}
+
+Result<void> tell(const Options &options, const Json &report)
+{
+	std::fputs(
+		fmt::format("corbel-vmm: the guest ended: {}; {} exits, {} interrupts, {} reads of "
+			    "the counter, {} landmarks, {} checkpoints in {:.3f} s of its time; "
+			    "{:.3f} s passed here\n",
+			    report["ending"].get<std::string>(),
+			    report["exits"].get<std::uint64_t>(),
+			    report["interrupts"].get<std::uint64_t>(),
+			    report["tsc_reads"].get<std::uint64_t>(),
+			    report["landmarks"].get<std::uint64_t>(),
+			    report["checkpoints"].get<std::uint64_t>(),
+			    report["guest_seconds"].get<double>(), report["seconds"].get<double>())
+			.c_str(),
+		stderr);
+	if (options.report.empty())
+		return {};
+	std::ofstream file(options.report);
+
+	if (!(file << report.dump() << '\n').flush())
+		return failure(EIO,
+			       fmt::format("The report {} cannot be written.", options.report));
+	return {};
+}
+
+} /* namespace */
+
+Result<void> run_session(const Options &options)
+{
+	const bool replays = options.mode == Mode::replay;
+	const auto signals = ending_signals();
+	std::unique_ptr<RecordingWriter> writer;
+	std::optional<ChunkReader> reader;
+	std::string file;
+	Header header;
+
+	/* First of all, so that every thread has them blocked. */
+	::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+	if (replays) {
+		auto bytes = text_of_file(options.recording, recording_limit);
+
+		if (!bytes)
+			return failure(ENOENT, fmt::format("The recording {} cannot be read.",
+							   options.recording));
+		file = std::move(*bytes);
+		reader = CORBEL_EXPECT(ChunkReader::open(file));
+		header = CORBEL_EXPECT(decode_header(reader->header()));
+	}
+	auto machine =
+		CORBEL_EXPECT(Machine::create(replays ? header.memory : options.memory_mib << 20));
+	const auto parts = CORBEL_EXPECT(replays ? recorded_guest(options, header, machine)
+						 : new_guest(options, machine));
+
+	CORBEL_EXPECT(start_guest(parts, machine));
+	if (options.mode == Mode::record)
+		writer = CORBEL_EXPECT(
+			RecordingWriter::create(options.recording, encode(parts.header)));
+	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
+	HostInput input(replays ? ScopedFd() : CORBEL_EXPECT(open_input(options.input)),
+			[raw = kicker.get()] { raw->kick(); });
+	auto journal = CORBEL_EXPECT(Journal::create(
+		{options.mode, parts.header.shift, parts.header.module ? machine.vcpu_fd() : -1},
+		std::move(writer), reader));
+	Monitor monitor(machine, *journal, *kicker, input, Board(parts.header.began),
+			{.checkpoint = options.checkpoint,
+			 .verify = options.verify,
+			 .warp = options.warp,
+			 .to = options.to,
+			 .patience = std::chrono::milliseconds(options.patience_ms) *
+				     (1U << parts.header.shift),
+			 .console = write_console});
+	const EndWatch watch(monitor, input, *kicker);
+	const auto began = std::chrono::steady_clock::now();
+	const auto ending = CORBEL_EXPECT(monitor.run());
+	const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+
+	if (ending == Ending::cut)
+		std::fputs("corbel-vmm: the recording was cut here: its recorder was killed, or "
+			   "the file is not complete\n",
+			   stderr);
+	return tell(options,
+		    CORBEL_EXPECT(report_of(monitor, *journal, machine, ending, seconds.count())));
+}
+
+} /* namespace corbel::vmm */
