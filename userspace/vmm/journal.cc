@@ -81,19 +81,16 @@ struct Journal::Chain {
 
 /* ---- set up ------------------------------------------------------------------------ */
 
-Journal::Journal(const Settings &settings, std::unique_ptr<RecordingWriter> writer,
-		 std::optional<ChunkReader> reader)
+Journal::Journal(const Settings &settings, std::optional<ChunkReader> reader)
 	: mode_(settings.mode),
-	  writer_(std::move(writer)),
 	  reader_(reader),
 	  chain_(new Chain, [](Chain *chain) { delete chain; })
 {}
 
 Result<std::unique_ptr<Journal>> Journal::create(const Settings &settings,
-						 std::unique_ptr<RecordingWriter> writer,
 						 std::optional<ChunkReader> reader)
 {
-	std::unique_ptr<Journal> journal(new Journal(settings, std::move(writer), reader));
+	std::unique_ptr<Journal> journal(new Journal(settings, reader));
 
 	CORBEL_EXPECT(journal->map_area(settings.vcpu_fd));
 	auto &area = *journal->area_;
@@ -207,17 +204,24 @@ void Journal::absorb()
 	absorbed_ = end;
 }
 
+std::uint32_t Journal::take_chain()
+{
+	absorb();
+	const auto digest = XXH3_64bits_digest(&chain_->state);
+
+	XXH3_64bits_reset(&chain_->state);
+	return static_cast<std::uint32_t>(digest);
+}
+
 Result<void> Journal::exit(const Exit &exit)
 {
 	exits_++;
 	if (mode_ == Mode::plain)
 		return {};
-	absorb();
-	const auto before = static_cast<std::uint32_t>(XXH3_64bits_digest(&chain_->state));
+	const auto before = take_chain();
 	const auto entry = make_entry(Kind::exit, exit.reason, exit.rip,
 				      std::uint64_t{exit.digest} << 32 | before);
 
-	XXH3_64bits_reset(&chain_->state);
 	if (mode_ == Mode::record) {
 		CORBEL_EXPECT(append(entry));
 		absorbed_ = area_->head;
@@ -258,6 +262,13 @@ Result<void> Journal::agree(Kind kind, std::uint8_t info, std::uint64_t value,
 							      name_of(kind), info, value, what)));
 	area_->head++;
 	return {};
+}
+
+Result<void> Journal::end(std::uint8_t how, std::uint32_t value)
+{
+	const auto before = take_chain();
+
+	return agree(Kind::end, how, std::uint64_t{value} << 32 | before, "the end");
 }
 
 Result<void> Journal::give(Kind kind, std::uint8_t info, std::uint64_t rip, std::string_view bytes)
@@ -319,6 +330,7 @@ Result<void> Journal::refill()
 		}
 		std::ranges::copy(*chunk, log_ + filled_);
 		filled_ += chunk->size();
+		complete_ = kind_of(chunk->back()) == Kind::end;
 	}
 	area_->end = filled_;
 	while (!ended_ && area_->end > 0) {
@@ -326,6 +338,8 @@ Result<void> Journal::refill()
 		if (kind_of(log_[area_->end]) < Kind::landmark)
 			break;
 	}
+	if (filled_ == 0 && complete_)
+		return std::unexpected(difference("the guest goes on"));
 	if (filled_ == 0)
 		return failure(at_end, fmt::format("The recording ends after exit {}.", exits_));
 	return {};

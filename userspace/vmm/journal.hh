@@ -50,10 +50,10 @@ public:
 		std::uint32_t digest;
 	};
 
-	/* @writer for a recording, @reader for a replay. */
+	/* @reader for a replay; a recording needs record_to(). */
 	[[nodiscard]] static Result<std::unique_ptr<Journal>>
-	create(const Settings &settings, std::unique_ptr<RecordingWriter> writer,
-	       std::optional<ChunkReader> reader);
+	create(const Settings &settings, std::optional<ChunkReader> reader = std::nullopt);
+	void record_to(std::unique_ptr<RecordingWriter> writer) { writer_ = std::move(writer); }
 
 	[[nodiscard]] Mode mode() const { return mode_; }
 	[[nodiscard]] corbel_replay_area &area() { return *area_; }
@@ -70,6 +70,8 @@ public:
 	/* @what: for the error. */
 	[[nodiscard]] Result<void> agree(Kind kind, std::uint8_t info, std::uint64_t value,
 					 std::string_view what);
+	/* The last of all, with a digest of the entries since the last exit. */
+	[[nodiscard]] Result<void> end(std::uint8_t how, std::uint32_t value);
 	/* Data of a recording, of whatever size. */
 	[[nodiscard]] Result<void> give(Kind kind, std::uint8_t info, std::uint64_t rip,
 					std::string_view bytes);
@@ -98,14 +100,15 @@ public:
 private:
 	struct Chain;
 
-	Journal(const Settings &settings, std::unique_ptr<RecordingWriter> writer,
-		std::optional<ChunkReader> reader);
+	Journal(const Settings &settings, std::optional<ChunkReader> reader);
 
 	Result<void> map_area(int vcpu_fd);
 	Result<void> append(const corbel_replay_entry &entry);
 	Result<corbel_replay_entry> next();
 	Result<void> refill();
 	void absorb();
+	/* Of the entries since the last exit, which are forgotten. */
+	std::uint32_t take_chain();
 
 	Mode mode_;
 	std::unique_ptr<RecordingWriter> writer_;
@@ -121,7 +124,8 @@ private:
 	std::uint64_t absorbed_ = 0; /* those before are in the chain */
 	std::uint64_t gone_ = 0; /* entries that were in the log and made room */
 	std::uint64_t exits_ = 0;
-	bool ended_ = false;
+	bool ended_ = false; /* all chunks are in the log, or were */
+	bool complete_ = false; /* the last of the entries is the end */
 	std::chrono::steady_clock::time_point written_out_;
 	std::unique_ptr<Chain, void (*)(Chain *)> chain_;
 };

@@ -208,7 +208,7 @@ Result<void> Monitor::checkpoint(bool look)
 	return {};
 }
 
-Result<Ending> Monitor::finish(Ending ending, std::uint64_t value)
+Result<Ending> Monitor::finish(Ending ending, std::uint32_t value)
 {
 	if (journal_.mode() == Mode::plain)
 		return ending;
@@ -216,8 +216,7 @@ Result<Ending> Monitor::finish(Ending ending, std::uint64_t value)
 	(void)CORBEL_EXPECT(machine_.settle());
 	if (!replays() || kind_of(CORBEL_EXPECT(journal_.peek())) != Kind::end)
 		CORBEL_EXPECT(checkpoint(true));
-	CORBEL_EXPECT(journal_.agree(Kind::end, static_cast<std::uint8_t>(ending), value,
-				     fmt::format("the end is: {}", name_of(ending))));
+	CORBEL_EXPECT(journal_.end(static_cast<std::uint8_t>(ending), value));
 	CORBEL_EXPECT(journal_.finish());
 	return ending;
 }
@@ -263,6 +262,14 @@ struct WrittenPage {
 	std::byte bytes[page_bytes];
 };
 
+/* Beside the parts of a checkpoint. What a landmark holds is not run before it is known whole. */
+constexpr std::uint8_t whole_landmark = 0xff;
+
+std::uint64_t digest_of(std::string_view bytes)
+{
+	return XXH3_64bits(bytes.data(), bytes.size());
+}
+
 } /* namespace */
 
 /*
@@ -284,6 +291,7 @@ Monitor::Step Monitor::record_landmark()
 	}
 	(void)memory.digest();
 	CORBEL_EXPECT(journal_.give(Kind::landmark, 0, state.regs.rip, bytes));
+	CORBEL_EXPECT(journal_.agree(Kind::check, whole_landmark, digest_of(bytes), "a landmark"));
 	counts_.landmarks++;
 	CORBEL_EXPECT(look_at_time());
 	CORBEL_EXPECT(interrupt());
@@ -297,6 +305,8 @@ Result<void> Monitor::replay_landmark()
 	const auto bytes = CORBEL_EXPECT(journal_.take(Kind::landmark, limit));
 	VcpuState state{};
 
+	CORBEL_EXPECT(journal_.agree(Kind::check, whole_landmark, digest_of(bytes),
+				     "the landmark before is another"));
 	if (bytes.size() < sizeof(state) ||
 	    (bytes.size() - sizeof(state)) % sizeof(WrittenPage) != 0)
 		return std::unexpected(journal_.difference("a landmark is incomplete"));

@@ -76,7 +76,7 @@ private:
 	Result<void> receive();
 	Result<void> interrupt();
 	Result<void> checkpoint(bool look);
-	Result<Ending> finish(Ending ending, std::uint64_t value);
+	Result<Ending> finish(Ending ending, std::uint32_t value);
 	Step on_kick();
 	Step record_landmark();
 	Result<void> replay_landmark();

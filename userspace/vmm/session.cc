@@ -232,7 +232,6 @@ Result<void> run_session(const Options &options)
 {
 	const bool replays = options.mode == Mode::replay;
 	const auto signals = ending_signals();
-	std::unique_ptr<RecordingWriter> writer;
 	std::optional<ChunkReader> reader;
 	std::string file;
 	Header header;
@@ -255,15 +254,17 @@ Result<void> run_session(const Options &options)
 						 : new_guest(options, machine));
 
 	CORBEL_EXPECT(start_guest(parts, machine));
-	if (options.mode == Mode::record)
-		writer = CORBEL_EXPECT(
-			RecordingWriter::create(options.recording, encode(parts.header)));
 	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
 	HostInput input(replays ? ScopedFd() : CORBEL_EXPECT(open_input(options.input)),
 			[raw = kicker.get()] { raw->kick(); });
 	auto journal = CORBEL_EXPECT(Journal::create(
 		{options.mode, parts.header.shift, parts.header.module ? machine.vcpu_fd() : -1},
-		std::move(writer), reader));
+		reader));
+
+	/* The last that can fail, so that no file is made for nothing. */
+	if (options.mode == Mode::record)
+		journal->record_to(CORBEL_EXPECT(
+			RecordingWriter::create(options.recording, encode(parts.header))));
 	Monitor monitor(machine, *journal, *kicker, input, Board(parts.header.began),
 			{.checkpoint = options.checkpoint,
 			 .verify = options.verify,
