@@ -135,7 +135,8 @@ std::string encode_chunk(std::span<const corbel_replay_entry> entries, std::uint
 
 Result<ChunkReader> ChunkReader::open(std::string_view file)
 {
-	if (file.size() < sizeof(Head) || std::memcmp(file.data(), head_magic, 8) != 0)
+	if (file.size() < sizeof(Head) ||
+	    !file.starts_with(std::string_view(head_magic, sizeof(head_magic))))
 		return failure(EBADMSG, "It is no recording of corbel-vmm.");
 	const auto head = head_of<Head>(file);
 
