@@ -55,14 +55,19 @@ void HostInput::work()
 
 		if (size <= 0)
 			return;
-		std::unique_lock lock(mutex_);
-
-		waiting_.append(bytes.data(), static_cast<std::size_t>(size));
-		changed_.notify_all();
-		arrived_();
-		/* The guest takes what it has room for; whoever types waits for it. */
-		changed_.wait(lock, [&] { return waiting_.size() < most_waiting; });
+		hand_over({bytes.data(), static_cast<std::size_t>(size)});
 	}
+}
+
+/* The guest takes what it has room for; whoever types waits for it. */
+void HostInput::hand_over(std::string_view bytes)
+{
+	std::unique_lock lock(mutex_);
+
+	waiting_ += bytes;
+	changed_.notify_all();
+	arrived_();
+	changed_.wait(lock, [&] { return waiting_.size() < most_waiting; });
 }
 
 bool HostInput::waits() const

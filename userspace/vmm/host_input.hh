@@ -12,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace corbel::vmm {
@@ -32,6 +33,7 @@ public:
 
 private:
 	void work();
+	void hand_over(std::string_view bytes);
 
 	ScopedFd fd_, stop_;
 	std::function<void()> arrived_;

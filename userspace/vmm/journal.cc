@@ -135,9 +135,10 @@ GuestTime Journal::clock() const
 	return std::max((host_clock() - area_->base) >> area_->shift, area_->last + 1);
 }
 
+/* Of what is longer than an hour, an hour: who sleeps looks again. */
 std::chrono::nanoseconds Journal::host_time(GuestTime span) const
 {
-	return std::chrono::nanoseconds(std::min<GuestTime>(span, GuestTime{3600} * second)
+	return std::chrono::nanoseconds(std::min(span, 3600 * second >> area_->shift)
 					<< area_->shift);
 }
 

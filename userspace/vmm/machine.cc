@@ -201,7 +201,11 @@ Result<void> Machine::set_state(const VcpuState &state)
 	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_SREGS, &state.sregs));
 	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_REGS, &state.regs));
 	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_XSAVE, state.xsave.data()));
-	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_MSRS, &msrs));
+	if (const auto done = CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_MSRS, &msrs));
+	    static_cast<std::uint32_t>(done) < msrs.count)
+		return failure(EINVAL,
+			       fmt::format("KVM does not take {:#x} for MSR {:#x}.",
+					   msrs.elements[done].data, msrs.elements[done].index));
 	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_VCPU_EVENTS, &state.events));
 	CORBEL_EXPECT(ask(vcpu_, what, KVM_SET_DEBUGREGS, &state.debug));
 	return {};

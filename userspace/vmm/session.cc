@@ -133,6 +133,9 @@ Result<ScopedFd> open_input(const std::string &path)
 	return fd;
 }
 
+/* Ends who waits for the others. */
+constexpr int watch_over = SIGUSR2;
+
 sigset_t ending_signals()
 {
 	sigset_t signals;
@@ -141,6 +144,7 @@ sigset_t ending_signals()
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, watch_over);
 	return signals;
 }
 
@@ -162,7 +166,7 @@ public:
 	~EndWatch()
 	{
 		done_ = true;
-		::pthread_kill(thread_.native_handle(), SIGTERM);
+		::pthread_kill(thread_.native_handle(), watch_over);
 		thread_.join();
 	}
 	EndWatch(const EndWatch &) = delete;

@@ -42,6 +42,9 @@ struct VcpuState {
 
 	/* Of one of the vCPU's own parts: all but devices and memory. */
 	[[nodiscard]] std::uint64_t digest(Part part) const;
+
+private:
+	[[nodiscard]] std::uint64_t msrs_digest() const;
 };
 
 } /* namespace corbel::vmm */

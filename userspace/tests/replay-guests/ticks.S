@@ -21,6 +21,11 @@ _start:
 	mov	%ax, 6(%rdi)
 	movl	$0, 8(%rdi)
 	lidt	idtr(%rip)
+	/* As Linux does: a state that is put back has to be the one that was taken. */
+	mov	$0x175, %ecx
+	mov	$0x3000, %eax
+	mov	$0xfffffe00, %edx
+	wrmsr
 	/* The interrupt controller: vectors from 0x20, only line 0. */
 	mov	$0x11, %al
 	out	%al, $0x20
