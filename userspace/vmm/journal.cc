@@ -110,9 +110,9 @@ Result<void> Journal::map_area(int vcpu_fd)
 {
 	if (vcpu_fd < 0) {
 		own_area_ = std::make_unique<corbel_replay_area>();
-		own_log_.resize(log_entries);
+		own_log_ = std::make_unique_for_overwrite<corbel_replay_entry[]>(log_entries);
 		area_ = own_area_.get();
-		log_ = own_log_.data();
+		log_ = own_log_.get();
 		room_ = log_entries;
 		return {};
 	}

@@ -116,7 +116,7 @@ private:
 	ScopedFd recorder_;
 	std::optional<Mapping> mapping_;
 	std::unique_ptr<corbel_replay_area> own_area_;
-	Entries own_log_;
+	std::unique_ptr<corbel_replay_entry[]> own_log_;
 	corbel_replay_area *area_ = nullptr;
 	corbel_replay_entry *log_ = nullptr;
 	std::uint64_t room_ = 0; /* of the log */

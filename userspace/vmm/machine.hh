@@ -26,7 +26,7 @@ enum class Stop : std::uint8_t {
 
 class Machine {
 public:
-	/* CPUID as shown_cpuid() has it, or as recorded; see cpuid(). */
+	/* Its guest is shown what shown_cpuid() leaves of KVM's CPU. */
 	[[nodiscard]] static Result<Machine> create(std::uint64_t memory_bytes);
 
 	[[nodiscard]] GuestMemory &memory() { return memory_; }

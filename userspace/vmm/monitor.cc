@@ -58,8 +58,10 @@ Result<Ending> Monitor::run()
 		if (step && !*step) {
 			CORBEL_EXPECT(journal_.prepare());
 			journal_.area().deadline = board_.deadline();
-			step = CORBEL_EXPECT(machine_.run()) == Stop::interrupted ? on_kick()
-										  : leave();
+			const auto stop = CORBEL_EXPECT(machine_.run());
+
+			at_exit_ = false;
+			step = stop == Stop::interrupted ? on_kick() : leave();
 		}
 		if (!step && step.error().number == at_end)
 			return Ending::cut;
@@ -72,7 +74,7 @@ Result<Ending> Monitor::run()
 
 Monitor::Step Monitor::before_entry()
 {
-	if (stops_ && records()) {
+	if (stops_ && records() && at_exit_) {
 		if (CORBEL_EXPECT(machine_.settle()) == Stop::exit)
 			return leave();
 		return CORBEL_EXPECT(finish(Ending::stopped, 0));
@@ -138,6 +140,7 @@ Monitor::Step Monitor::leave()
 	if (const auto ending = CORBEL_EXPECT(handle()))
 		return ending;
 	CORBEL_EXPECT(interrupt());
+	at_exit_ = true;
 	return std::nullopt;
 }
 
@@ -295,6 +298,7 @@ Monitor::Step Monitor::record_landmark()
 	counts_.landmarks++;
 	CORBEL_EXPECT(look_at_time());
 	CORBEL_EXPECT(interrupt());
+	at_exit_ = true;
 	return std::nullopt;
 }
 

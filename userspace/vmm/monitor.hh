@@ -106,6 +106,7 @@ private:
 	std::uint64_t exits_at_kick_ = ~std::uint64_t{0};
 	std::uint64_t next_checkpoint_ = ~std::uint64_t{0};
 	std::uint8_t result_ = 0;
+	bool at_exit_ = true; /* or a landmark: a replay comes by here */
 	std::atomic<bool> stops_ = false;
 };
 
