@@ -95,7 +95,7 @@ T head_of(std::string_view bytes)
 {
 	T head;
 
-	std::memcpy(&head, bytes.data(), sizeof(head));
+	bytes.copy(reinterpret_cast<char *>(&head), sizeof(head));
 	return head;
 }
 

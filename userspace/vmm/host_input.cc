@@ -51,6 +51,7 @@ void HostInput::work()
 			return;
 		if (!polled[0].revents)
 			continue;
+		/* NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): no lock is held here */
 		const auto size = ::read(fd_.get(), bytes.data(), bytes.size());
 
 		if (size <= 0)
