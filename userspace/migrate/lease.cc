@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,9 +85,6 @@ Result<void> Lease::lift() const
 Result<void> Lease::watch(const std::string &program) const
 {
 	const auto deadline = std::chrono::steady_clock::now() + 30s;
-	const auto pid = fmt::format("{}", pid_), started = fmt::format("{}", started_);
-	const char *arguments[] = {"corbeld",	"--watch-lease", file_.c_str(),
-				   pid.c_str(), started.c_str(), nullptr};
 	const auto fd = open_file(file_);
 
 	if (!fd)
@@ -96,16 +92,9 @@ Result<void> Lease::watch(const std::string &program) const
 	if (!lock(fd))
 		return {};
 	(void)::flock(fd.get(), LOCK_UN);
-	const auto child = ::fork();
-	if (child == 0) {
-		if (::setsid() >= 0 && ::fork() == 0)
-			::execv(program.c_str(), const_cast<char *const *>(arguments));
-		::_exit(0);
-	}
-	if (child < 0)
-		return trouble(file_);
-	while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR)
-		;
+	CORBEL_EXPECT(
+		qemu::start_apart(program, {"corbeld", "--watch-lease", file_.string(),
+					    fmt::format("{}", pid_), fmt::format("{}", started_)}));
 	while (lock(fd)) {
 		(void)::flock(fd.get(), LOCK_UN);
 		if (std::chrono::steady_clock::now() > deadline)

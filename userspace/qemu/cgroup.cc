@@ -17,11 +17,9 @@
 
 namespace corbel::qemu {
 
-namespace {
-
 namespace fs = std::filesystem;
 
-Result<void> put(const fs::path &file, const std::string &text)
+Result<void> put_into_cgroup(const fs::path &file, const std::string &text)
 {
 	const ScopedFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
 
@@ -31,8 +29,7 @@ Result<void> put(const fs::path &file, const std::string &text)
 	return {};
 }
 
-/* Where the tree of version 2 is mounted; empty: nowhere. */
-fs::path find_mount()
+fs::path cgroup_mount()
 {
 	std::istringstream mounts(text_of_file("/proc/self/mounts").value_or(""));
 
@@ -46,15 +43,13 @@ fs::path find_mount()
 	return {};
 }
 
-} /* namespace */
-
 Cgroups::Cgroups(fs::path mount, std::string slice)
 	: mount_(std::move(mount)),
 	  slice_(std::move(slice)),
 	  systemd_(mount_.empty() && fs::exists("/run/systemd/system"))
 {
 	if (mount_.empty())
-		mount_ = find_mount();
+		mount_ = cgroup_mount();
 }
 
 std::string scope_of(const std::string &slice, const std::string &name)
@@ -90,27 +85,34 @@ Result<std::string> Cgroups::enter(const Description &vm, pid_t pid,
 	/* Limits are of use only where the controllers are passed down. */
 	for (const auto &above : {mount_, folder.parent_path()})
 		for (const char *controller : {"+cpu", "+memory"})
-			(void)put(above / "cgroup.subtree_control", controller);
+			(void)put_into_cgroup(above / "cgroup.subtree_control", controller);
 	const auto limit = [&](const char *file, std::optional<std::uint64_t> value) {
 		if (!value)
 			return;
-		if (const auto done = put(folder / file, fmt::format("{}", *value)); !done)
+		if (const auto done = put_into_cgroup(folder / file, fmt::format("{}", *value));
+		    !done)
 			missed.push_back(done.error().sentence);
 	};
 	limit("cpu.weight", vm.cpu_weight);
 	limit("memory.max", vm.memory_max);
-	CORBEL_EXPECT(put(folder / "cgroup.procs", fmt::format("{}", pid)));
+	CORBEL_EXPECT(put_into_cgroup(folder / "cgroup.procs", fmt::format("{}", pid)));
 	return folder.string();
 }
 
 Result<void> Cgroups::remove(const std::string &name) const
 {
-	constexpr int most_attempts = 250;
-	const auto folder = folder_of(name);
-
-	if (systemd_ || mount_.empty() || ::access(folder.c_str(), F_OK) != 0)
+	if (systemd_ || mount_.empty())
 		return {};
-	(void)put(folder / "cgroup.kill", "1");
+	return remove_cgroup(folder_of(name));
+}
+
+Result<void> remove_cgroup(const fs::path &folder)
+{
+	constexpr int most_attempts = 250;
+
+	if (::access(folder.c_str(), F_OK) != 0)
+		return {};
+	(void)put_into_cgroup(folder / "cgroup.kill", "1");
 	/* A process leaves it a moment after it has ended. */
 	for (int attempt = 0; ::rmdir(folder.c_str()) != 0; attempt++) {
 		if (errno == ENOENT)

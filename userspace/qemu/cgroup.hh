@@ -39,6 +39,14 @@ private:
 	bool systemd_;
 };
 
+/* Where the tree of version 2 is mounted; empty: nowhere. */
+[[nodiscard]] std::filesystem::path cgroup_mount();
+/* Writes @text to one of a cgroup's files. */
+[[nodiscard]] Result<void> put_into_cgroup(const std::filesystem::path &file,
+					   const std::string &text);
+/* What is in it ends, and it is gone. None is no error. */
+[[nodiscard]] Result<void> remove_cgroup(const std::filesystem::path &folder);
+
 [[nodiscard]] std::string scope_of(const std::string &slice, const std::string &name);
 
 /* By systemd: a scope with @pid in it, with the limits of @vm. */

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -51,6 +52,29 @@ Result<void> kill_process(pid_t pid, std::uint64_t started)
 	    errno != ESRCH)
 		return failure(errno, fmt::format("Process {} cannot be ended: {}.", pid,
 						  describe_errno(errno)));
+	return {};
+}
+
+Result<void> start_apart(const std::string &program, const std::vector<std::string> &arguments)
+{
+	std::vector<const char *> texts;
+
+	texts.reserve(arguments.size() + 1);
+	for (const auto &argument : arguments)
+		texts.push_back(argument.c_str());
+	texts.push_back(nullptr);
+	const auto child = ::fork();
+	if (child == 0) {
+		/* Its parent ends at once. */
+		if (::setsid() >= 0 && ::fork() == 0)
+			::execv(program.c_str(), const_cast<char *const *>(texts.data()));
+		::_exit(0);
+	}
+	if (child < 0)
+		return failure(errno, fmt::format("{} cannot be started: {}.", program,
+						  describe_errno(errno)));
+	while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR)
+		;
 	return {};
 }
 

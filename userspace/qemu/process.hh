@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace corbel::qemu {
 
@@ -20,5 +22,9 @@ namespace corbel::qemu {
 
 /* SIGKILL to that very process. One that has ended is no error. */
 [[nodiscard]] Result<void> kill_process(pid_t pid, std::uint64_t started);
+
+/* A process that is nobody's child whom somebody must wait for. @arguments: with its name. */
+[[nodiscard]] Result<void> start_apart(const std::string &program,
+				       const std::vector<std::string> &arguments);
 
 } /* namespace corbel::qemu */
