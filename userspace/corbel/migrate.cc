@@ -15,7 +15,7 @@ namespace corbel::cli {
 namespace {
 
 struct Options : JobOptions {
-	std::string vm, host, mode;
+	std::string vm, host, container, mode;
 	bool rollback = false, spill = false, storage = false, plain = false;
 	std::uint64_t report = 0;
 	std::string output = "-";
@@ -53,6 +53,9 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 .type = "HOST",
 		 .help = "Where to: name or id of a host, as `corbel host list` shows it",
 		 .place = &options->host});
+	set.text("--container", options->container, "ID",
+		 "Move no VM but a container that runs here: its cgroup, or one of its processes; "
+		 "`corbel migrate --container ID HOST`");
 	set.choice(
 		"--mode", options->mode, {"postcopy", "hybrid", "precopy"}, "MODE",
 		"postcopy (which it is at first): its memory follows when it runs there; hybrid: "
@@ -77,10 +80,14 @@ std::function<ExitCode()> declare(OptionSet &set)
 	return [options, arguments = set.arguments()] {
 		if (options->report)
 			return report_on(*options);
-		if (options->vm.empty() || options->host.empty())
+		/* Then the only one that is said is the host. */
+		if (!options->container.empty() && options->host.empty())
+			options->host = std::exchange(options->vm, {});
+		if (options->vm.empty() == options->container.empty() || options->host.empty())
 			return report({EINVAL,
-				       "Say which VM is to be moved and to which host: `corbel "
-				       "migrate VM HOST`."});
+				       "Say which VM or container is to be moved and to which "
+				       "host: `corbel migrate VM HOST`, `corbel migrate "
+				       "--container ID HOST`."});
 		std::vector<Argument> asked;
 		for (const auto &argument : arguments)
 			if (argument.name != "--report" && argument.name != "-o,--output")
@@ -94,12 +101,13 @@ std::function<ExitCode()> declare(OptionSet &set)
 const Verb migrate_verb{
 	.group = {},
 	.name = "migrate",
-	.summary = "Move a VM that runs to another host",
+	.summary = "Move a VM or container that runs to another host",
 	.examples =
 		"corbel migrate web b                  by post-copy\n"
 		"corbel migrate web b --dry-run        what stands in the way, and what it costs\n"
 		"corbel migrate web b --mode precopy   also one whose memory is QEMU's own\n"
 		"corbel migrate web b --storage        with disks that only this host has\n"
+		"corbel migrate --container machine/shop b  a container, by its cgroup\n"
 		"corbel migrate --report 7 -o job7.svg  what job 7 did when",
 	.exit_codes = "1 too if it does not run there in the end: the outcome says where it is.",
 	.effect = Effect::change,

@@ -4,6 +4,7 @@
 
 #include "arrivals.hh"
 
+#include "../containers/arriving.hh"
 #include "../migrate/storage.hh"
 #include "../qemu/command.hh"
 #include "../qemu/process.hh"
@@ -20,6 +21,9 @@ struct Arrivals::Arrival {
 	trust::HostId source;
 	migrate::Wish wish;
 	std::string wish_text;
+	/* If it is no VM; of `wish` only what both have is of use then. */
+	std::optional<containers::Wish> container;
+	std::optional<containers::Arriving> coming;
 	migrate::DestinationRecord record;
 	std::string why; /* it was refused */
 	std::string lost_pages; /* as text_of_pages() tells them */
@@ -41,6 +45,25 @@ struct Arrivals::Arrival {
 	std::atomic<bool> connecting = false;
 	std::jthread connector;
 
+	[[nodiscard]] std::string title() const
+	{
+		return fmt::format("{} '{}'", container ? "Container" : "VM",
+				   container ? container->name : wish.vm.name);
+	}
+	/* Its memory object, if it is there. */
+	void find_memory(const qemu::RunnerOptions &options)
+	{
+		if (memory)
+			return;
+		if (coming) {
+			memory = coming->memory();
+			return;
+		}
+		const auto running = launch(options);
+		if (running && running->memory)
+			if (auto found = Memory::open(*running->memory))
+				memory = *std::move(found);
+	}
 	[[nodiscard]] std::vector<std::string> nodes_of_disks() const
 	{
 		std::vector<std::string> names;

@@ -72,8 +72,9 @@ void Arrivals::take_connections(const std::shared_ptr<Arrival> &arrival, ScopedF
 		const std::lock_guard guard(here->lock);
 		const auto launch = here->launch(options_);
 		here->connecting = false;
-		if (!sockets || !launch) {
-			log(Level::warning, sockets ? "QEMU has ended." : sockets.error().sentence);
+		const bool there = launch || (here->coming && use == use_of_pager);
+		if (!sockets || !there) {
+			log(Level::warning, sockets ? "It has ended." : sockets.error().sentence);
 			return;
 		}
 		if (disk_of_use(use)) {
@@ -96,9 +97,7 @@ void Arrivals::take_connections(const std::shared_ptr<Arrival> &arrival, ScopedF
 			here->loading = begun.has_value();
 			return;
 		}
-		if (!here->memory && launch->memory)
-			if (auto memory = Memory::open(*launch->memory))
-				here->memory = *std::move(memory);
+		here->find_memory(options_);
 		if (!here->memory)
 			return;
 		here->pager.reset();

@@ -63,6 +63,10 @@ bool Arrivals::is_over(Arrival &arrival)
 		return true;
 	if (record.phase != DestinationPhase::ended)
 		return false;
+	if (arrival.coming && record.end == End::completed)
+		arrival.coming->finish();
+	if (arrival.coming)
+		return !arrival.coming->is_left();
 	return record.end == End::completed ? arrival.went || !arrival.launch(options_)
 					    : !arrival.launch(options_) && !left_something(arrival);
 }

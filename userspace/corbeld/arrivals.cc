@@ -104,7 +104,7 @@ Result<void> Arrivals::keep(Arrival &arrival)
 	return {};
 }
 
-Result<void> Arrivals::read(Arrival &arrival, const std::string &text)
+Result<void> Arrivals::read(Arrival &arrival, const std::string &text) const
 {
 	const auto json = jobs::Json::parse(text, nullptr, false);
 	const auto word = [&](const char *key) { return json.value(key, std::string()); };
@@ -130,10 +130,8 @@ Result<void> Arrivals::read(Arrival &arrival, const std::string &text)
 	/* Who has paused it since has his reasons. */
 	if (arrival.record.phase == DestinationPhase::ended)
 		arrival.went = json.value("went", false);
-	if (auto wish = wish_of(arrival.wish_text)) {
-		arrival.wish = *std::move(wish);
+	if (understand(arrival, arrival.wish_text))
 		arrival.record.terms = arrival.wish.terms;
-	}
 	return {};
 }
 
@@ -161,7 +159,7 @@ bool Arrivals::expects(const std::string &vm)
 	const std::lock_guard guard(lock_);
 
 	for (const auto &[session, arrival] : arrivals_)
-		if (arrival->wish.vm.name == vm &&
+		if (!arrival->container && arrival->wish.vm.name == vm &&
 		    arrival->record.phase != DestinationPhase::absent &&
 		    arrival->record.phase != DestinationPhase::ended)
 			return true;
@@ -180,6 +178,8 @@ bool Arrivals::left_something(const Arrival &arrival) const
 	const auto left = runtime.launch();
 	std::error_code error;
 
+	if (arrival.coming)
+		return arrival.coming->is_left();
 	if (!arrival.disks.empty())
 		return true;
 	return left ? left->migration == arrival.session
@@ -215,6 +215,10 @@ DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 			     .terms = told.terms,
 			     .source_gone = arrival.source_gone,
 			     .silent = Clock::now() - arrival.heard > limits_.patience};
+	if (arrival.coming) {
+		look_at_container(arrival, seen);
+		return seen;
+	}
 	const auto launch = arrival.launch(options_);
 
 	if (!launch) {
@@ -225,9 +229,7 @@ DestinationSeen Arrivals::look(Arrival &arrival, const Told &told)
 	}
 	if (arrival.record.terms.rollback)
 		seen.lease = now_since_boot() < arrival.lease_end;
-	if (launch->memory && !arrival.memory)
-		if (auto memory = Memory::open(*launch->memory))
-			arrival.memory = *std::move(memory);
+	arrival.find_memory(options_);
 	if (arrival.memory) {
 		const auto info = arrival.memory->info();
 
@@ -275,6 +277,8 @@ Result<void> Arrivals::drive(Arrival &arrival, const Told &told)
 
 Result<void> Arrivals::act(Arrival &arrival, const Told &told, const DestinationStep &step)
 {
+	if (arrival.coming && step.act != DestinationAct::write)
+		return act_on_container(arrival, told, step.act);
 	switch (step.act) {
 	case DestinationAct::write:
 		return write(arrival, step.record);
@@ -315,7 +319,7 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 
 	if (arrival.memory && record.end == End::lost)
 		tell_lost(arrival);
-	if (record.phase == DestinationPhase::running) {
+	if (record.phase == DestinationPhase::running && !arrival.container) {
 		if (!qemu::definition(store_, vm.name)) {
 			(void)CORBEL_EXPECT(qemu::define(store_, vm));
 			arrival.made_definition = true;
@@ -342,7 +346,9 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 		if (const auto launch = arrival.launch(options_); launch && record.terms.rollback)
 			(void)arrival.lease(options_, *launch).lift();
 		arrival.memory.reset();
-	} else if (record.end == End::fenced || record.end == End::died) {
+		if (arrival.coming)
+			arrival.coming->finish();
+	} else if (!arrival.container && (record.end == End::fenced || record.end == End::died)) {
 		/* It is the source's, or nobody's. */
 		CORBEL_EXPECT(set_owner(store_, vm.name,
 					{.epoch = record.epoch + (record.end == End::fenced),
@@ -352,7 +358,7 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 	}
 	log(record.end == End::completed || record.end == End::refused ? Level::notice
 								       : Level::warning,
-	    fmt::format("VM '{}' from host {}: {}{}{}", vm.name, arrival.wish.source,
+	    fmt::format("{} from host {}: {}{}{}", arrival.title(), arrival.wish.source,
 			sentence_of(record.end), arrival.why.empty() ? "" : " ", arrival.why),
 	    {{"SESSION", arrival.session}});
 	return {};
@@ -544,9 +550,10 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 		if (name_of(known) == order.order())
 			told.order = known;
 	if (told.order == Order::reserve && order.only_check()) {
-		const auto wish = CORBEL_EXPECT(wish_of(order.wish()));
+		const auto container = CORBEL_EXPECT(containers::wish_of(order.wish()));
+		const auto wish = container ? Wish{} : CORBEL_EXPECT(wish_of(order.wish()));
 
-		CORBEL_EXPECT(check(wish));
+		CORBEL_EXPECT(container ? check(*container) : check(wish));
 		for (const auto number : disks_to_come(wish))
 			answer.add_disks(number);
 		answer.set_version(protocol_version);
@@ -562,17 +569,16 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 
 	arrival->heard = Clock::now();
 	if (told.order == Order::reserve && arrival->record.phase == DestinationPhase::absent) {
-		auto wish = CORBEL_EXPECT(wish_of(order.wish()));
-
-		CORBEL_EXPECT(check(wish));
+		CORBEL_EXPECT(understand(*arrival, order.wish()));
+		const auto &wish = arrival->wish;
+		CORBEL_EXPECT(arrival->container ? check(*arrival->container) : check(wish));
 		if (const auto owner = owner_of(store_, wish.vm.name);
-		    owner && *owner && (*owner)->epoch >= order.epoch())
+		    !arrival->container && owner && *owner && (*owner)->epoch >= order.epoch())
 			return failure(ESTALE,
 				       fmt::format("This host knows of a later owner of '{}' "
 						   "(epoch {}, not {}).",
 						   wish.vm.name, (*owner)->epoch,
 						   order.epoch() - 1));
-		arrival->wish = std::move(wish);
 		arrival->wish_text = order.wish();
 	}
 	told.terms = arrival->wish.terms;

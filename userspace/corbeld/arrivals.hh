@@ -10,6 +10,7 @@
 #include "hosts.hh"
 #include "peer_service.hh"
 
+#include "../containers/wish.hh"
 #include "../migrate/data_socket.hh"
 #include "../migrate/lease.hh"
 #include "../migrate/monitor.hh"
@@ -38,6 +39,8 @@ struct MigrationLimits {
 	/* Clocks may differ in rate by less than a tenth: so much longer the source waits. */
 	std::chrono::milliseconds lease_over = std::chrono::milliseconds(4500);
 	std::string watcher = "/proc/self/exe";
+	std::filesystem::path containers{}; /* folder of those that come and go */
+	std::string slice = "corbel"; /* cgroup of those that have come, without its ending */
 };
 
 class Arrivals {
@@ -67,16 +70,25 @@ private:
 	[[nodiscard]] Result<std::shared_ptr<Arrival>> find(const std::string &session,
 							    const trust::HostId &from);
 	[[nodiscard]] Result<void> check(const migrate::Wish &wish);
+	[[nodiscard]] Result<void> check(const containers::Wish &wish) const;
+	/* Of its name, where it is when it has come. */
+	[[nodiscard]] containers::Group place_of(const containers::Wish &wish) const;
 	[[nodiscard]] Result<void> keep(Arrival &arrival);
 	/* What keep() wrote. */
-	[[nodiscard]] static Result<void> read(Arrival &arrival, const std::string &text);
+	[[nodiscard]] Result<void> read(Arrival &arrival, const std::string &text) const;
+	/* What is wished for, of its text. */
+	[[nodiscard]] Result<void> understand(Arrival &arrival, const std::string &wish) const;
 	/* Until there is nothing more to be done now. */
 	[[nodiscard]] Result<void> drive(Arrival &arrival, const Told &told);
 	[[nodiscard]] bool left_something(const Arrival &arrival) const;
 	[[nodiscard]] migrate::GuestHere ask_qemu(Arrival &arrival, const qemu::Launch &launch);
 	[[nodiscard]] migrate::DestinationSeen look(Arrival &arrival, const Told &told);
+	void look_at_container(Arrival &arrival, migrate::DestinationSeen &seen) const;
 	[[nodiscard]] Result<void> act(Arrival &arrival, const Told &told,
 				       const migrate::DestinationStep &step);
+	/* As act(), of a container. */
+	[[nodiscard]] Result<void> act_on_container(Arrival &arrival, const Told &told,
+						    migrate::DestinationAct act);
 	static void tell_lost(Arrival &arrival);
 	[[nodiscard]] Result<void> write(Arrival &arrival,
 					 const migrate::DestinationRecord &record);

@@ -116,6 +116,8 @@ Result<void> Daemon::start()
 	qemu::RunnerOptions runner;
 	runner.root = settings_.vms;
 	runner.cgroups = qemu::Cgroups({}, settings_.slice);
+	settings_.migration.containers = settings_.state + "/containers";
+	settings_.migration.slice = settings_.slice;
 	arrivals_ = std::make_unique<Arrivals>(*store_, *hosts_, *warnings_, runner,
 					       settings_.migration);
 	departures_ = std::make_unique<Departures>(*store_, *hosts_, runner, settings_.migration);
@@ -134,9 +136,10 @@ Result<void> Daemon::start()
 	pools_->start_all(warn);
 	luns_->start_all(warn);
 	follower_ = std::make_unique<workloads::Follower>(*luns_, *objects_, warn);
-	std::vector<jobs::JobKind> kinds{backup_job(state_file()), probe_job(*hosts_),
-					 rotate_job(*hosts_),	   qemu::start_job(*store_, runner),
-					 qemu::stop_job(runner),   departures_->job()};
+	std::vector<jobs::JobKind> kinds{
+		backup_job(state_file()),	  probe_job(*hosts_),	  rotate_job(*hosts_),
+		qemu::start_job(*store_, runner), qemu::stop_job(runner), departures_->job(),
+		departures_->container_job()};
 	for (auto &kind : volumes::evacuation_jobs(*pools_))
 		kinds.push_back(std::move(kind));
 	kinds.push_back(volumes::tier_job(*pools_));

@@ -6,7 +6,11 @@
 
 #include "../jobs/engine.hh"
 #include "../qemu/definitions.hh"
+#include "../containers/criu.hh"
+#include "../containers/wish.hh"
 #include "../qemu/process.hh"
+
+#include <libcorbel/device.hh>
 
 #include <cerrno>
 
@@ -68,6 +72,8 @@ std::shared_ptr<Departures::Life> Departures::life_of(jobs::JobId id)
 
 Result<std::string> Departures::plan(const Json &argument)
 {
+	if (argument.contains("container"))
+		return plan_container(argument);
 	const auto name = argument.at("vm").get<std::string>();
 	const auto vm = CORBEL_EXPECT(qemu::definition(store_, name));
 	const auto peer = CORBEL_EXPECT(hosts_.records().find(argument.at("host")));
@@ -75,8 +81,6 @@ Result<std::string> Departures::plan(const Json &argument)
 	const auto terms = terms_in(argument);
 	const qemu::Runtime runtime(options_.root, name);
 	const auto launch = runtime.launch();
-	v1::MigrateOrder order;
-	v1::MigrateAnswer answer;
 
 	if (!launch || !qemu::is_alive(launch->pid, launch->started))
 		return failure(ENOENT,
@@ -113,21 +117,7 @@ Result<std::string> Departures::plan(const Json &argument)
 	auto wish = CORBEL_EXPECT(wish_here(vm, mode, terms));
 	wish.plain = argument.value("plain", false);
 	wish.storage = argument.value("storage", false);
-	order.set_version(protocol_version);
-	order.set_session(CORBEL_EXPECT(qemu::make_uuid()));
-	order.set_order(std::string(name_of(Order::reserve)));
-	order.set_wish(json_of(wish).dump());
-	order.set_only_check(true);
-	auto asked = hosts_.call(peer, [&](v1::Peers::Stub &stub) {
-		grpc::ClientContext context;
-
-		context.set_deadline(std::chrono::system_clock::now() + 10s);
-		return stub.Migrate(&context, order, &answer);
-	});
-	if (!asked)
-		return failure(asked.error().number,
-			       fmt::format("Host {} cannot take '{}': {}", peer.name, name,
-					   asked.error().sentence));
+	const auto answer = CORBEL_EXPECT(ask_for(peer, name, json_of(wish).dump()));
 	std::uint64_t bytes = 0;
 	for (const auto number : answer.disks())
 		bytes += number < wish.disks.size() ? wish.disks[number].size : 0;
@@ -141,6 +131,94 @@ Result<std::string> Departures::plan(const Json &argument)
 					  : "",
 			   terms.spill ? ", and stands still until all of its memory is there" : "",
 			   wish.plain ? ", unencrypted" : "");
+}
+
+Result<v1::MigrateAnswer> Departures::ask_for(const trust::PeerTrust &peer, const std::string &what,
+					      const std::string &wish)
+{
+	v1::MigrateOrder order;
+	v1::MigrateAnswer answer;
+
+	order.set_version(protocol_version);
+	order.set_session(CORBEL_EXPECT(qemu::make_uuid()));
+	order.set_order(std::string(name_of(Order::reserve)));
+	order.set_wish(wish);
+	order.set_only_check(true);
+	auto asked = hosts_.call(peer, [&](v1::Peers::Stub &stub) {
+		grpc::ClientContext context;
+
+		context.set_deadline(std::chrono::system_clock::now() + 20s);
+		return stub.Migrate(&context, order, &answer);
+	});
+	if (!asked)
+		return failure(asked.error().number,
+			       fmt::format("Host {} cannot take '{}': {}", peer.name, what,
+					   asked.error().sentence));
+	return answer;
+}
+
+Result<std::string> Departures::plan_container(const Json &argument)
+{
+	const auto peer = CORBEL_EXPECT(hosts_.records().find(argument.at("host")));
+	const auto group =
+		CORBEL_EXPECT(containers::Group::find(argument.at("container").get<std::string>()));
+	const containers::Wish wish{.name = group.last_name(),
+				    .bytes = containers::bytes_for(group),
+				    .limits = group.limits(),
+				    .criu = CORBEL_EXPECT(containers::criu_version()),
+				    .terms = terms_in(argument),
+				    .plain = argument.value("plain", false),
+				    .source = CORBEL_EXPECT(hosts_.identity())->name()};
+
+	if (!containers::is_name(wish.name))
+		return failure(EINVAL, fmt::format("'{}' cannot be the name of a container there.",
+						   wish.name));
+	(void)CORBEL_EXPECT(group.first_process());
+	if (group.is_frozen())
+		return failure(EBUSY, fmt::format("{} is frozen: let it go on first, or it would "
+						  "run there.",
+						  group.name()));
+	(void)CORBEL_EXPECT(Device::open());
+	if (!wish.plain && !kernel_has_tls())
+		return no_kernel_tls();
+	(void)CORBEL_EXPECT(ask_for(peer, group.name(), json_of(wish).dump()));
+	return fmt::format("Moves container {} ({} processes, {} MiB of memory) to host {}{}{}.",
+			   group.name(), group.processes().size(), group.memory() >> 20, peer.name,
+			   wish.terms.spill ? ", and stands still until all of its memory is there"
+					    : "",
+			   wish.plain ? ", unencrypted" : "");
+}
+
+Result<void> Departures::remember_vm(Work &work)
+{
+	auto &data = work.data();
+	const auto name = work.argument().at("vm").get<std::string>();
+	const auto launch = qemu::Runtime(options_.root, name).launch();
+	const auto owner = CORBEL_EXPECT(owner_of(store_, name));
+
+	if (!launch)
+		return failure(ENOENT, fmt::format("'{}' has ended.", name));
+	data["epoch"] = owner ? owner->epoch : Epoch{1};
+	data["pid"] = launch->pid;
+	data["started"] = launch->started;
+	if (launch->memory)
+		data["memory"] = *launch->memory;
+	return {};
+}
+
+Result<void> Departures::remember_container(Work &work)
+{
+	auto &data = work.data();
+	const auto group = CORBEL_EXPECT(
+		containers::Group::find(work.argument().at("container").get<std::string>()));
+	const auto first = CORBEL_EXPECT(group.first_process());
+
+	data["epoch"] = Epoch{1};
+	data["pid"] = first;
+	data["started"] = qemu::start_of(first).value_or(0);
+	data["group"] = group.folder().string();
+	data["bytes"] = containers::bytes_for(group);
+	return {};
 }
 
 Result<v1::MigrateAskReply> Departures::ask(const trust::HostId &from, const std::string &session)
@@ -190,7 +268,7 @@ Result<void> Departures::forget()
 	return {};
 }
 
-jobs::JobKind Departures::job()
+jobs::JobKind Departures::job(const char *kind)
 {
 	const auto mover = [this](Work &work) {
 		const auto life = life_of(work.id());
@@ -207,19 +285,11 @@ jobs::JobKind Departures::job()
 	const auto undo = [mover](Work &work) { return mover(work)->mover->undo(work); };
 	const auto prepare = [this](Work &work) -> Result<void> {
 		auto &data = work.data();
-		const auto name = work.argument().at("vm").get<std::string>();
 
 		(void)CORBEL_EXPECT(plan(work.argument()));
-		const auto launch = qemu::Runtime(options_.root, name).launch();
-		const auto owner = CORBEL_EXPECT(owner_of(store_, name));
-		if (!launch)
-			return failure(ENOENT, fmt::format("'{}' has ended.", name));
+		CORBEL_EXPECT(work.argument().contains("container") ? remember_container(work)
+								    : remember_vm(work));
 		data["session"] = CORBEL_EXPECT(qemu::make_uuid());
-		data["epoch"] = owner ? owner->epoch : Epoch{1};
-		data["pid"] = launch->pid;
-		data["started"] = launch->started;
-		if (launch->memory)
-			data["memory"] = *launch->memory;
 		(void)CORBEL_EXPECT(store_.commit(
 			{.conditions = {},
 			 .changes = {state::Put{fmt::format("{}{}", session_prefix,
@@ -227,7 +297,7 @@ jobs::JobKind Departures::job()
 						fmt::format("{}", work.id())}}}));
 		return {};
 	};
-	return {.name = migrate_kind,
+	return {.name = kind,
 		.steps = {{.name = "plan", .run = prepare},
 			  {.name = "reserve", .run = step(SourcePhase::reserve), .undo = undo},
 			  {.name = "warm-up", .run = step(SourcePhase::warm_up), .undo = undo},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * departures.hh - `vm.migrate`: a VM moves from here to another host, as a job.
+ * departures.hh - `vm.migrate` and `container.migrate`: a VM or a container moves from here to
+ * another host, as a job.
  *
  * Its steps are the phases of userspace/migrate/protocol.hh; that the job goes on to `run` is
  * the commit point. What is kept of it is in the job's data; what it came to in `result`:
@@ -21,6 +22,7 @@
 namespace corbel::daemon {
 
 inline constexpr const char *migrate_kind = "vm.migrate";
+inline constexpr const char *container_kind = "container.migrate";
 
 class Departures {
 public:
@@ -34,7 +36,9 @@ public:
 	 * Argument: {"vm", "host": id, "name": of the host, "mode", "rollback", "spill",
 	 * "plain"}.
 	 */
-	[[nodiscard]] jobs::JobKind job();
+	[[nodiscard]] jobs::JobKind job() { return job(migrate_kind); }
+	/* Argument: {"container": as it is named, "host", "name", "spill", "plain"}. */
+	[[nodiscard]] jobs::JobKind container_job() { return job(container_kind); }
 
 	/* What stands in the way, said by both hosts; else what it would do, in a sentence. */
 	[[nodiscard]] Result<std::string> plan(const jobs::Json &argument);
@@ -49,6 +53,14 @@ public:
 private:
 	struct Life; /* of a job in this daemon */
 
+	[[nodiscard]] jobs::JobKind job(const char *kind);
+	[[nodiscard]] Result<std::string> plan_container(const jobs::Json &argument);
+	/* Whether that host would take it; @what: for people. */
+	[[nodiscard]] Result<v1::MigrateAnswer>
+	ask_for(const trust::PeerTrust &peer, const std::string &what, const std::string &wish);
+	/* What the job remembers of it. */
+	[[nodiscard]] Result<void> remember_vm(jobs::Work &work);
+	[[nodiscard]] Result<void> remember_container(jobs::Work &work);
 	[[nodiscard]] std::shared_ptr<Life> life_of(jobs::JobId id);
 
 	state::Store &store_;

@@ -12,9 +12,46 @@ namespace corbel::daemon {
 
 namespace {
 
+Result<Json> migrate_container(Hosts &hosts, Departures &departures, jobs::Engine &engine,
+			       const Json &arguments)
+{
+	const auto peer = CORBEL_EXPECT(hosts.records().find(arguments.at("host")));
+	const auto name = arguments.at("container").get<std::string>();
+	const Json argument{{"container", name},
+			    {"host", peer.id.uuid},
+			    {"name", peer.name},
+			    {"spill", arguments.value("spill", false)},
+			    {"plain", arguments.value("plain", false)}};
+	const auto key = arguments.value("key", std::string());
+
+	for (const char *flag : {"rollback", "storage"})
+		if (arguments.value(flag, false))
+			return failure(
+				EINVAL,
+				fmt::format("--{} is for VMs, and no container has it.", flag));
+	if (const auto mode = arguments.value("mode", std::string());
+	    !mode.empty() && mode != "postcopy")
+		return failure(EINVAL, "A container moves by --mode postcopy only.");
+	if (!key.empty() && CORBEL_EXPECT(engine.find(container_kind, argument, key)))
+		return begin_job(engine, container_kind, argument, arguments,
+				 fmt::format("Moves container {} to host {}.", name, peer.name));
+	const auto group = CORBEL_EXPECT(containers::Group::find(name));
+	for (const auto &job : CORBEL_EXPECT(engine.list()))
+		if (job.kind == container_kind && !is_final(job.state) &&
+		    job.data.value("group", std::string()) == group.folder())
+			return failure(EBUSY, fmt::format("Job {} moves {} already.", job.id,
+							  group.name()));
+	auto plan = CORBEL_EXPECT(departures.plan(argument));
+	return begin_job(engine, container_kind, argument, arguments, std::move(plan));
+}
+
 Result<Json> migrate_vm(Hosts &hosts, Departures &departures, jobs::Engine &engine,
 			const Json &arguments)
 {
+	if (arguments.contains("container") && arguments.contains("host"))
+		return arguments.contains("vm")
+			       ? failure(EINVAL, "Say a VM or a container, not both.")
+			       : migrate_container(hosts, departures, engine, arguments);
 	if (!arguments.contains("vm") || !arguments.contains("host"))
 		return failure(EINVAL, "Say which VM is to be moved, and to which host.");
 	const auto peer = CORBEL_EXPECT(hosts.records().find(arguments.at("host")));

@@ -37,13 +37,6 @@ constexpr std::uint64_t few_pages = 2048; /* are worth no further round */
 constexpr std::size_t most_samples = 400;
 constexpr std::size_t longest_devices = std::size_t{60} << 20;
 
-std::int64_t now_ms()
-{
-	return std::chrono::duration_cast<std::chrono::milliseconds>(
-		       std::chrono::system_clock::now().time_since_epoch())
-		.count();
-}
-
 std::chrono::milliseconds limit_of(Order order)
 {
 	/* All of its memory is allocated; devices are loaded. */
@@ -51,6 +44,13 @@ std::chrono::milliseconds limit_of(Order order)
 }
 
 } /* namespace */
+
+std::int64_t now_ms()
+{
+	return std::chrono::duration_cast<std::chrono::milliseconds>(
+		       std::chrono::system_clock::now().time_since_epoch())
+		.count();
+}
 
 SourceRecord record_of(const jobs::Job &job)
 {
@@ -85,7 +85,7 @@ void Mover::remember(Work &work)
 
 	if (!session_.empty())
 		return;
-	vm_ = argument.at("vm").get<std::string>();
+	vm_ = argument.value("vm", std::string());
 	session_ = data.at("session").get<std::string>();
 	launch_.pid = data.at("pid").get<pid_t>();
 	launch_.started = data.at("started").get<std::uint64_t>();
@@ -93,6 +93,11 @@ void Mover::remember(Work &work)
 	own_memory_ = argument.value("mode", std::string()) == name_of(Mode::precopy);
 	if (!own_memory_ && data.contains("memory"))
 		launch_.memory = data.at("memory").get<std::uint32_t>();
+	if (argument.contains("container"))
+		container_.emplace(limits_.containers / fmt::format("out-{}", session_),
+				   containers::Group(data.at("group").get<std::string>()),
+				   launch_.pid, launch_.started,
+				   data.at("bytes").get<std::uint64_t>());
 	/* Before this daemon somebody may have granted as much as can be. */
 	heard_ = granted_ = Clock::now();
 }
@@ -158,6 +163,19 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 			.told = told_};
 	const auto now = Clock::now();
 
+	if (container_)
+		look_at_container(phase, seen);
+	else
+		look_at_vm(phase, seen);
+	const std::lock_guard guard(granting_);
+	seen.lease_over = phase >= commit_point && now - granted_ > limits_.lease_over &&
+			  now - heard_ > limits_.lease_over;
+	seen.silent = phase >= commit_point && now - heard_ > limits_.patience * 3 / 2;
+	return seen;
+}
+
+void Mover::look_at_vm(SourcePhase phase, SourceSeen &seen)
+{
 	const bool alive = launch().has_value();
 	if (!own_memory_ && !memory_ && launch_.memory && alive)
 		if (auto memory = Memory::open(*launch_.memory))
@@ -176,11 +194,6 @@ SourceSeen Mover::look(Work &work, SourcePhase phase)
 	/* A daemon that was killed, or a QEMU that ended by itself, left its folder. */
 	if (phase == SourcePhase::finish)
 		seen.memory = seen.memory || is_left();
-	const std::lock_guard guard(granting_);
-	seen.lease_over = phase >= commit_point && now - granted_ > limits_.lease_over &&
-			  now - heard_ > limits_.lease_over;
-	seen.silent = phase >= commit_point && now - heard_ > limits_.patience * 3 / 2;
-	return seen;
 }
 
 bool Mover::grant(const SourceRecord &record, Clock::time_point since)
@@ -236,7 +249,7 @@ Result<bool> Mover::write(Work &work, SourcePhase phase, const SourceRecord &rec
 		if (!trouble_.empty())
 			return failure(EIO, trouble_);
 		return failure(ECANCELED,
-			       launch() ? "The destination gave it up." : "Its QEMU has ended.");
+			       launch() ? "The destination gave it up." : "It has ended.");
 	}
 	const std::lock_guard guard(granting_);
 	const auto before = data;
@@ -263,9 +276,11 @@ Result<bool> Mover::write(Work &work, SourcePhase phase, const SourceRecord &rec
 
 Result<void> Mover::act(Work &work, const SourceStep &step)
 {
-	switch (step.act) {
-	case SourceAct::tell:
+	if (step.act == SourceAct::tell)
 		return tell(work, step.order);
+	if (container_ && step.act != SourceAct::wait)
+		return act_on_container(work, step.act);
+	switch (step.act) {
 	case SourceAct::warm:
 		return warm(work);
 	case SourceAct::stop:
@@ -284,6 +299,7 @@ Result<void> Mover::act(Work &work, const SourceStep &step)
 		return {};
 	case SourceAct::discard:
 		return discard(work);
+	case SourceAct::tell:
 	case SourceAct::write:
 	case SourceAct::wait:
 		break;
@@ -304,23 +320,16 @@ Result<void> Mover::tell(Work &work, Order order)
 	message.set_session(session_);
 	message.set_order(std::string(name_of(order)));
 	message.set_epoch(now.epoch + (now.back != Outcome::none ? 2 : 1));
-	if (order == Order::reserve) {
-		auto wish = CORBEL_EXPECT(
-			wish_here(CORBEL_EXPECT(qemu::definition(store_, vm_)),
-				  mode_of(work.argument().at("mode").get<std::string>())
-					  .value_or(Mode::postcopy),
-				  now.terms));
-
-		wish.plain = plain_;
-		wish.storage = work.argument().value("storage", false);
-		disks_ = wish.disks;
-		wish.source = CORBEL_EXPECT(hosts_.identity())->name();
-		message.set_wish(json_of(wish).dump());
-	}
+	if (order == Order::reserve)
+		message.set_wish(CORBEL_EXPECT(container_ ? wish_for_container(work)
+							  : wish_for_vm(work, now)));
 	if (order == Order::prepare) {
 		CORBEL_EXPECT(end_mirrors(work));
+		if (container_ && !prepared)
+			devices_ = CORBEL_EXPECT(state_of_container());
 		if (!own_memory_) {
-			CORBEL_EXPECT(save_devices(work));
+			if (!container_)
+				CORBEL_EXPECT(save_devices(work));
 			CORBEL_EXPECT(serve(work, prepared ? Sends::all : Sends::asked));
 		} else {
 			auto &talk = *CORBEL_EXPECT(monitor());
@@ -380,6 +389,20 @@ Result<void> Mover::tell(Work &work, Order order)
 	if (order == Order::prepare && prepared)
 		::poll(nullptr, 0, static_cast<int>(pause_between.count()));
 	return {};
+}
+
+Result<std::string> Mover::wish_for_vm(Work &work, const SourceRecord &record)
+{
+	auto wish = CORBEL_EXPECT(wish_here(
+		CORBEL_EXPECT(qemu::definition(store_, vm_)),
+		mode_of(work.argument().at("mode").get<std::string>()).value_or(Mode::postcopy),
+		record.terms));
+
+	wish.plain = plain_;
+	wish.storage = work.argument().value("storage", false);
+	disks_ = wish.disks;
+	wish.source = CORBEL_EXPECT(hosts_.identity())->name();
+	return json_of(wish).dump();
 }
 
 /* ---- what goes before -------------------------------------------------------------- */
@@ -539,7 +562,9 @@ void Mover::end(Work &work, Outcome outcome)
 	const bool back = outcome == Outcome::returned || outcome == Outcome::rolled_back;
 
 	note(work, "end", name_of(outcome));
-	if (outcome != Outcome::stayed && outcome != Outcome::ended_at_source) {
+	if (container_ && (here || outcome == Outcome::ended_at_source))
+		container_->forget();
+	if (!container_ && outcome != Outcome::stayed && outcome != Outcome::ended_at_source) {
 		(void)set_owner(store_, vm_,
 				{.epoch = epoch + (back ? 2 : 1),
 				 .here = here,

@@ -4,6 +4,7 @@
 
 #include "arrivals.hh"
 
+#include "../containers/leaving.hh"
 #include "../jobs/job.hh"
 
 #include <optional>
@@ -12,6 +13,9 @@ namespace corbel::daemon {
 
 /* Of the job: the one before it plans. */
 inline constexpr std::size_t first_step = 1;
+
+/* Of the timeline. */
+[[nodiscard]] std::int64_t now_ms();
 
 /* What the protocol calls the record, of the job as it is in the store. */
 [[nodiscard]] migrate::SourceRecord record_of(const jobs::Job &job);
@@ -37,6 +41,7 @@ private:
 	[[nodiscard]] migrate::SourceRecord record(jobs::Work &work,
 						   migrate::SourcePhase phase) const;
 	[[nodiscard]] migrate::SourceSeen look(jobs::Work &work, migrate::SourcePhase phase);
+	void look_at_vm(migrate::SourcePhase phase, migrate::SourceSeen &seen);
 	[[nodiscard]] std::optional<qemu::Launch> launch() const;
 	/* Something of it is in this host's folder of VMs. */
 	[[nodiscard]] bool is_left() const;
@@ -53,6 +58,16 @@ private:
 	[[nodiscard]] Result<void> stop(jobs::Work &work);
 	[[nodiscard]] Result<void> go();
 	[[nodiscard]] Result<void> discard(jobs::Work &work);
+	/* As look() and act(), of a container. */
+	void look_at_container(migrate::SourcePhase phase, migrate::SourceSeen &seen);
+	[[nodiscard]] Result<void> act_on_container(jobs::Work &work, migrate::SourceAct act);
+	/* CRIU takes it apart, and its pages are served. */
+	[[nodiscard]] Result<void> seal_container(jobs::Work &work);
+	[[nodiscard]] Result<std::string> wish_for_container(jobs::Work &work);
+	/* What CRIU says of it. */
+	[[nodiscard]] Result<std::string> state_of_container() const;
+	[[nodiscard]] Result<std::string> wish_for_vm(jobs::Work &work,
+						      const migrate::SourceRecord &record);
 	/* Device state, once. */
 	[[nodiscard]] Result<void> save_devices(jobs::Work &work);
 	/* @use: what the destination shall connect it to. */
@@ -90,6 +105,7 @@ private:
 	std::vector<migrate::DiskIdentity> disks_; /* all of the VM */
 	bool mirrors_ended_ = false;
 
+	std::optional<containers::Leaving> container_;
 	std::optional<migrate::Monitor> talk_;
 	std::optional<Memory> memory_;
 	std::optional<Pager> pager_;

@@ -60,6 +60,9 @@ Result<void> Mover::serve(Work &work, Sends sends)
 {
 	const auto info = pager_ ? pager_->info() : failure(ENOENT, "");
 
+	/* Of a daemon before this one's only what it had written is left. */
+	if (container_ && !memory_ && container_->is_dumped())
+		CORBEL_EXPECT(seal_container(work));
 	if (!memory_)
 		return failure(ENOENT, "Its memory is gone.");
 	if (!info || info->state == CORBEL_PAGER_LOST || info->state == CORBEL_PAGER_FAILED) {

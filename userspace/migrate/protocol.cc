@@ -154,8 +154,8 @@ std::string_view sentence_of(Outcome outcome)
 		return "It runs at the source as if nothing had been; nothing of it is left at the "
 		       "destination, or will be gone there by itself.";
 	case Outcome::ended_at_source:
-		return "Its QEMU ended at the source before the commit point, so there was nothing "
-		       "to move any more.";
+		return "It ended at the source before the commit point, so there was nothing to "
+		       "move any more.";
 	case Outcome::returned:
 		return "It runs at the source and nothing is lost: the destination could not let "
 		       "it run after the commit point, and never did.";
@@ -195,7 +195,7 @@ std::string_view sentence_of(End end)
 	case End::refused:
 		return "It never ran here, and what was reserved for it is free again.";
 	case End::died:
-		return "It ran here, and its QEMU ended before all was here.";
+		return "It ran here, and ended before all was here.";
 	case End::fenced:
 		return "It ran here, and the source has taken it back; the copy here is gone.";
 	case End::lost:
