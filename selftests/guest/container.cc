@@ -133,6 +133,8 @@ bool child_is_right(const Memory &memory, std::size_t from)
 		if (!memory.is_right(page))
 			wrong++;
 		memory.renew(page);
+		/* Others want to run too. */
+		::usleep(200);
 		if (steps % 1000 == 0) {
 			memory.give_back((page + 1) % memory.pages());
 			if (!child_is_right(memory, page))

@@ -29,6 +29,15 @@ def until(what, look, patience=PATIENCE, pause=0.05):
     return seen
 
 
+def part_of_object(node):
+    """Per cent of the pages of a memory object that are there."""
+    with open(node, "rb") as memory:
+        info = bytearray(struct.pack("=I", 112).ljust(112, b"\0"))
+        fcntl.ioctl(memory, MEMORY_INFO, info)
+    size, present = struct.unpack_from("=QQ", info, 8)
+    return 100 * present / size if size else None
+
+
 def brief(job):
     """Of a migration, without its samples."""
     result = {key: what for key, what in (job.get("result") or {}).items() if key != "samples"}
@@ -225,14 +234,9 @@ class Host(AnyHost):
         """Per cent of its pages that have come here; none: it has no memory object here."""
         try:
             with open(self.file_of(vm, "launch.json"), encoding="utf-8") as file:
-                number = json.load(file)["memory"]
-            with open(f"/dev/corbel-ram{number}", "rb") as memory:
-                info = bytearray(struct.pack("=I", 112).ljust(112, b"\0"))
-                fcntl.ioctl(memory, MEMORY_INFO, info)
+                return part_of_object(f"/dev/corbel-ram{json.load(file)['memory']}")
         except (OSError, ValueError, KeyError):
             return None
-        size, present = struct.unpack_from("=QQ", info, 8)
-        return 100 * present / size if size else None
 
     @staticmethod
     def memories():
