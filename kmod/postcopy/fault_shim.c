@@ -49,11 +49,21 @@ static bool corbel_decided(const struct corbel_touch *touch)
 
 /*
  * A kernel thread that works for a process (vhost, KVM's asynchronous faults) gets no
- * signal. It is done once the process has left its memory.
+ * signal. It is done once the process has left its memory, or is being killed: that may wait for
+ * this thread before it gets as far, where it closes a device.
  */
 static bool corbel_abandoned(const struct mm_struct *mm)
 {
-	return current->flags & PF_KTHREAD && !READ_ONCE(mm->owner);
+	struct task_struct *owner;
+	bool gone;
+
+	if (!(current->flags & PF_KTHREAD))
+		return false;
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	gone = !owner || fatal_signal_pending(owner);
+	rcu_read_unlock();
+	return gone;
 }
 
 static void corbel_wait_for_process(const struct corbel_touch *touch, wait_queue_head_t *waits)

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/virtio_vsock.h>
 #include <linux/vm_sockets.h>
+#include <optional>
 #include <set>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -242,6 +243,41 @@ void end_who_waits()
 	wait_until("the object is gone", [&] { return !file_exists(node); });
 }
 
+/* Nor its process, if that is killed while it closes the device, which waits for the page. */
+void end_who_closes()
+{
+	ensure_corbel();
+	memory_object memory(all_pages * page_bytes);
+	const std::string node = memory.node();
+	image contents;
+	contents.install(memory, descriptors);
+	contents.install(memory, used, all_pages - used);
+	child_process child([&](child_process &) {
+		unique_fd other(open(node.c_str(), O_RDWR));
+		mapped map(other.get(), all_pages * page_bytes);
+		std::optional<vsock_device> device(map);
+		const unique_fd socket = ask_guest();
+
+		wait_until("the device waits", [&] { return memory.info().waits > 0; });
+		device.reset();
+	});
+	const std::string stack = fmt::format("/proc/{}/stack", child.pid());
+	wait_until("it closes the device", [&] {
+		return read_file(stack).find("vhost_vsock_dev_release") != std::string::npos;
+	});
+	child.kill(SIGKILL);
+	const bool ended = wait_for([&] {
+		siginfo_t info = {};
+
+		return waitid(P_PID, child.pid(), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		       info.si_pid == child.pid();
+	});
+	memory.fail(); /* lets go of one that has not */
+	const int status = child.reap();
+	CHECK(ended, "it waits for the page for ever");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "ended with {:#x}", status);
+}
+
 /* It is told of a failure, and then has nothing to do any more. */
 void tell_of_failure()
 {
@@ -262,6 +298,13 @@ void tell_of_failure()
 	CHECK_EQ(map.read(buffer, 3), pattern_word(buffer, 3, seed), "the buffer");
 }
 
+/* Before the device is closed, which waits for what is held. */
+struct unsealed_at_the_end {
+	const memory_object &memory;
+
+	~unsealed_at_the_end() { (void)try_seal(memory.fd(), false); }
+};
+
 void track_and_hold()
 {
 	ensure_corbel();
@@ -271,8 +314,10 @@ void track_and_hold()
 	contents.install(memory, 0, all_pages);
 	const vsock_device device(map);
 	memory.track();
-	memory.dirty();
+	const unsealed_at_the_end guard{memory};
 	memory.seal();
+	/* When it begins, it looks for what there is to do, and says so in its ring. */
+	memory.dirty();
 	const unique_fd socket = ask_guest();
 
 	wait_until("the device is held", [&] { return memory.info().held > 0; });
@@ -288,6 +333,7 @@ void track_and_hold()
 constexpr test_case cases[] = {
 	{"a device waits for its pages", wait_for_pages},
 	{"a device that waits does not outlast its process", end_who_waits},
+	{"a device that is closed waits no longer than its process", end_who_closes},
 	{"a device is told of a failure", tell_of_failure},
 	{"a device is tracked and held", track_and_hold},
 };
