@@ -246,9 +246,10 @@ void Tunnels::end(Number number, const std::string &why)
 	channels_.erase(found);
 	ready_.erase(number);
 	lingering_.erase(number);
-	count_--;
 	if (options_.ended)
 		options_.ended(peer, said);
+	/* Whoever waits for none to be left finds that all were told of. */
+	count_--;
 }
 
 } /* namespace corbel::trust */
