@@ -71,9 +71,7 @@ Result<long> vm_request(Vm *vm, u32 command, u64 user)
 
 long vm_ioctl(void *object, u32 command, u64 argument)
 {
-	const Result<long> done = vm_request(static_cast<Vm *>(object), command, argument);
-
-	return done ? done.value() : done.to_errno();
+	return vm_request(static_cast<Vm *>(object), command, argument).value_or_errno();
 }
 
 void vm_release(void *object)
@@ -279,7 +277,5 @@ void corbel_core_stop(void)
 
 long corbel_device_ioctl(bool *ready, u32 command, u64 argument)
 {
-	const Result<long> done = device_request(ready, command, argument);
-
-	return done ? done.value() : done.to_errno();
+	return device_request(ready, command, argument).value_or_errno();
 }

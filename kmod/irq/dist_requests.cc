@@ -263,9 +263,7 @@ Distributor *distributor_of(void *object)
 
 long dist_ioctl(void *object, u32 command, u64 argument)
 {
-	const Result<long> done = request(distributor_of(object), command, argument);
-
-	return done ? done.value() : done.to_errno();
+	return request(distributor_of(object), command, argument).value_or_errno();
 }
 
 int dist_mmap(void *object, corbel_area *area)

@@ -276,9 +276,7 @@ Result<long> request(Observer *observer, u32 command, u64 user)
 
 long irq_ioctl(void *object, u32 command, u64 argument)
 {
-	const Result<long> done = request(observer_of(object), command, argument);
-
-	return done ? done.value() : done.to_errno();
+	return request(observer_of(object), command, argument).value_or_errno();
 }
 
 int irq_mmap(void *object, corbel_area *area)

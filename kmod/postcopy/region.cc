@@ -113,9 +113,7 @@ Result<long> create(u64 user)
 
 long device_request(u32, u64 user)
 {
-	const Result<long> done = create(user);
-
-	return done ? done.value() : done.to_errno();
+	return create(user).value_or_errno();
 }
 
 constinit corbel_feature feature{
@@ -374,16 +372,12 @@ bool corbel_region_has_piece(struct corbel_region *region, u32 first)
 
 long corbel_region_ioctl(struct corbel_region *region, u32 number, u32 command, u64 argument)
 {
-	const Result<long> done = request_of(Region::from(region), number, command, argument);
-
-	return done ? done.value() : done.to_errno();
+	return request_of(Region::from(region), number, command, argument).value_or_errno();
 }
 
 s64 corbel_region_read(struct corbel_region *region, u64 user, u64 bytes)
 {
-	const Result<s64> done = read_requests(Region::from(region), user, bytes);
-
-	return done ? done.value() : done.to_errno();
+	return read_requests(Region::from(region), user, bytes).value_or_errno();
 }
 
 u32 corbel_region_poll(struct corbel_region *handle)

@@ -57,9 +57,7 @@ Result<long> enrol(u64 user)
 
 long device_request(u32, u64 user)
 {
-	const Result<long> done = enrol(user);
-
-	return done ? done.value() : done.to_errno();
+	return enrol(user).value_or_errno();
 }
 
 constinit corbel_feature feature{

@@ -123,6 +123,12 @@ public:
 
 	/* Of a success this is 0, as for a C function. */
 	[[nodiscard]] constexpr int to_errno() const { return static_cast<int>(error_); }
+	/* What C is answered: the value, or the number of the error. */
+	[[nodiscard]] constexpr T value_or_errno() const
+		requires std::signed_integral<T>
+	{
+		return ok() ? value_ : T{to_errno()};
+	}
 
 	[[nodiscard]] constexpr Error error() const
 	{

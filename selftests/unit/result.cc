@@ -74,6 +74,8 @@ TEST(Result, holds_a_value_or_an_error)
 	ASSERT_FALSE(error.ok());
 	EXPECT_EQ(error.error(), Error::busy);
 	EXPECT_EQ(error.to_errno(), -EBUSY);
+	EXPECT_EQ(Result<long>(7).value_or_errno(), 7);
+	EXPECT_EQ(Result<long>(Error::busy).value_or_errno(), -EBUSY);
 	EXPECT_EQ(std::move(error).value_or(7), 7);
 }
 

@@ -146,9 +146,7 @@ Result<long> open(u64 user)
 
 long stats_request(u32, u64 user)
 {
-	const Result<long> done = open(user);
-
-	return done ? done.value() : done.to_errno();
+	return open(user).value_or_errno();
 }
 
 } /* namespace */
