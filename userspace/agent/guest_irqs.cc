@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <agent/guest_irqs.hh>
 
+#include <libcorbel/number.hh>
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <optional>
-#include <system_error>
 
 namespace corbel::agent {
 
@@ -34,17 +34,6 @@ std::string_view take_word(std::string_view &line)
 
 	line.remove_prefix(end);
 	return word;
-}
-
-template <typename T>
-std::optional<T> number_of(std::string_view word)
-{
-	T number{};
-	const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-
-	if (error != std::errc() || end != word.data() + word.size())
-		return std::nullopt;
-	return number;
 }
 
 /* "CPU0 CPU1 ...": the columns, of which one may be missing. */

@@ -3,6 +3,7 @@
 
 #include "../qemu/cgroup.hh"
 
+#include <libcorbel/number.hh>
 #include <libcorbel/text_file.hh>
 
 #include <poll.h>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -25,16 +25,6 @@ namespace fs = std::filesystem;
 constexpr int freeze_attempts = 500; /* of 10 ms */
 constexpr std::array limit_files = {"memory.max", "memory.high", "pids.max", "cpu.max",
 				    "cpu.weight"};
-
-std::optional<std::uint64_t> number_of(std::string_view text)
-{
-	std::uint64_t number = 0;
-	const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-
-	if (error != std::errc() || end != text.data() + text.size())
-		return std::nullopt;
-	return number;
-}
 
 /* The words behind @key in /proc/PID/status. */
 std::vector<std::string> words_of(pid_t pid, std::string_view key)
@@ -70,7 +60,7 @@ Result<Group> Group::find(const std::string &id)
 
 	if (mount.empty())
 		return failure(ENOENT, "No cgroup tree of version 2 is mounted here.");
-	if (const auto pid = number_of(id)) {
+	if (const auto pid = number_of<std::uint64_t>(id)) {
 		const auto line = first_line_of(fmt::format("/proc/{}/cgroup", *pid));
 		const auto at = line ? line->find("0::/") : std::string::npos;
 		if (at == std::string::npos)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "images.hh"
 
+#include <libcorbel/number.hh>
 #include <libcorbel/text_file.hh>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
@@ -132,7 +132,6 @@ std::optional<std::uint64_t> field(const Fields &fields, std::uint64_t number)
 std::optional<pid_t> process_of(std::string_view name)
 {
 	constexpr std::string_view prefix = "pagemap-", shared = "shmem-", suffix = ".img";
-	pid_t process = 0;
 
 	if (!name.starts_with(prefix) || !name.ends_with(suffix) ||
 	    name.size() < prefix.size() + suffix.size())
@@ -141,10 +140,8 @@ std::optional<pid_t> process_of(std::string_view name)
 	name.remove_suffix(suffix.size());
 	if (name.starts_with(shared))
 		return 0;
-	const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), process);
-	if (error != std::errc() || end != name.data() + name.size() || process <= 0)
-		return std::nullopt;
-	return process;
+	const auto process = number_of<pid_t>(name);
+	return process && *process > 0 ? process : std::nullopt;
 }
 
 } /* namespace */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <libcorbel/guest.hh>
 
+#include <libcorbel/number.hh>
 #include <libcorbel/text_file.hh>
 
 #include <linux/kcmp.h>
@@ -8,11 +9,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <set>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -24,17 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view vm_link = "anon_inode:kvm-vm";
 constexpr std::string_view vcpu_link = "anon_inode:kvm-vcpu:";
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text)
-{
-	Number number{};
-	auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-
-	if (error != std::errc() || end != text.data() + text.size() || text.empty())
-		return std::nullopt;
-	return number;
-}
 
 /* False also where the kernel does not tell. */
 bool same_open_file(pid_t pid, int one, int other)
@@ -73,7 +61,7 @@ std::error_code collect(const fs::path &folder, KvmDescriptors &found)
 	     at.increment(error)) {
 		std::error_code gone;
 		auto link = fs::read_symlink(at->path(), gone).string();
-		auto fd = parse_number<int>(at->path().filename().string());
+		auto fd = number_of<int>(at->path().filename().string());
 
 		if (gone || !fd)
 			continue;
@@ -132,7 +120,7 @@ Result<GuestSearch> GuestFinder::find() const
 
 	for (fs::directory_iterator at(proc_, error), end; !error && at != end;
 	     at.increment(error)) {
-		auto pid = parse_number<pid_t>(at->path().filename().string());
+		auto pid = number_of<pid_t>(at->path().filename().string());
 		Guest guest;
 
 		if (!pid || *pid == ::getpid())

@@ -2,12 +2,12 @@
 #include <libcorbel/memory.hh>
 
 #include <libcorbel/ioctl_table.hh>
+#include <libcorbel/number.hh>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
@@ -31,15 +31,11 @@ std::unexpected<Error> refusal(std::uint32_t number, const char *what, int error
 std::optional<std::uint32_t> memory_number(std::string_view node)
 {
 	constexpr std::string_view prefix = CORBEL_MEMORY_NODE;
-	std::uint32_t number = 0;
 
 	if (!node.starts_with(prefix))
 		return std::nullopt;
 	node.remove_prefix(prefix.size());
-	const auto [end, error] = std::from_chars(node.begin(), node.end(), number);
-	if (error != std::errc() || end != node.end())
-		return std::nullopt;
-	return number;
+	return number_of<std::uint32_t>(node);
 }
 
 /* ---- memory objects ---------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "storage.hh"
 
+#include <libcorbel/number.hh>
+
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <netinet/in.h>
@@ -11,7 +13,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <map>
 
@@ -206,15 +207,10 @@ std::string use_of_disk(std::uint32_t number)
 
 std::optional<std::uint32_t> disk_of_use(std::string_view use)
 {
-	std::uint32_t number = 0;
-
 	if (!use.starts_with(disk_prefix))
 		return std::nullopt;
 	use.remove_prefix(disk_prefix.size());
-	const auto [end, error] = std::from_chars(use.data(), use.data() + use.size(), number);
-	if (error != std::errc() || end != use.data() + use.size())
-		return std::nullopt;
-	return number;
+	return number_of<std::uint32_t>(use);
 }
 
 } /* namespace corbel::migrate */
