@@ -67,6 +67,15 @@ Result<std::optional<Wish>> wish_of(const std::string &text)
 	return wish;
 }
 
+Result<Wish> wish_here(const Group &group, std::uint64_t bytes, const migrate::Terms &terms)
+{
+	return Wish{.name = group.last_name(),
+		    .bytes = bytes,
+		    .limits = group.limits(),
+		    .criu = CORBEL_EXPECT(criu_version()),
+		    .terms = terms};
+}
+
 std::uint64_t bytes_for(const Group &group)
 {
 	const auto has = group.memory();

@@ -25,6 +25,10 @@ struct Wish {
 /* Nothing: what is wished for is no container. */
 [[nodiscard]] Result<std::optional<Wish>> wish_of(const std::string &text);
 
+/* Of the container here, but for `plain` and `source`. */
+[[nodiscard]] Result<Wish> wish_here(const Group &group, std::uint64_t bytes,
+				     const migrate::Terms &terms);
+
 /* With room for what it takes until it stands still. */
 [[nodiscard]] std::uint64_t bytes_for(const Group &group);
 

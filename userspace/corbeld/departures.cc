@@ -6,7 +6,6 @@
 
 #include "../jobs/engine.hh"
 #include "../qemu/definitions.hh"
-#include "../containers/criu.hh"
 #include "../containers/wish.hh"
 #include "../qemu/process.hh"
 
@@ -162,14 +161,11 @@ Result<std::string> Departures::plan_container(const Json &argument)
 	const auto peer = CORBEL_EXPECT(hosts_.records().find(argument.at("host")));
 	const auto group =
 		CORBEL_EXPECT(containers::Group::find(argument.at("container").get<std::string>()));
-	const containers::Wish wish{.name = group.last_name(),
-				    .bytes = containers::bytes_for(group),
-				    .limits = group.limits(),
-				    .criu = CORBEL_EXPECT(containers::criu_version()),
-				    .terms = terms_in(argument),
-				    .plain = argument.value("plain", false),
-				    .source = CORBEL_EXPECT(hosts_.identity())->name()};
+	auto wish = CORBEL_EXPECT(
+		containers::wish_here(group, containers::bytes_for(group), terms_in(argument)));
 
+	wish.plain = argument.value("plain", false);
+	wish.source = CORBEL_EXPECT(hosts_.identity())->name();
 	if (!containers::is_name(wish.name))
 		return failure(EINVAL, fmt::format("'{}' cannot be the name of a container there.",
 						   wish.name));

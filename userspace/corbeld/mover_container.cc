@@ -2,7 +2,6 @@
 /* What a mover does with a container, where it is not as with a VM. */
 #include "mover.hh"
 
-#include "../containers/criu.hh"
 #include "../containers/wish.hh"
 
 #include <cerrno>
@@ -77,15 +76,12 @@ Result<void> Mover::seal_container(Work &work)
 
 Result<std::string> Mover::wish_for_container(Work &work)
 {
-	const auto &group = container_->group();
-	containers::Wish wish{.name = group.last_name(),
-			      .bytes = work.data().at("bytes").get<std::uint64_t>(),
-			      .limits = group.limits(),
-			      .criu = CORBEL_EXPECT(containers::criu_version()),
-			      .terms = {.spill = work.argument().value("spill", false)},
-			      .plain = plain_,
-			      .source = CORBEL_EXPECT(hosts_.identity())->name()};
+	auto wish = CORBEL_EXPECT(containers::wish_here(
+		container_->group(), work.data().at("bytes").get<std::uint64_t>(),
+		{.spill = work.argument().value("spill", false)}));
 
+	wish.plain = plain_;
+	wish.source = CORBEL_EXPECT(hosts_.identity())->name();
 	return json_of(wish).dump();
 }
 
