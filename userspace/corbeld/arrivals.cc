@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <csignal>
 
@@ -303,12 +304,16 @@ Result<void> Arrivals::act(Arrival &arrival, const Told &told, const Destination
 
 void Arrivals::tell_lost(Arrival &arrival)
 {
-	if (const auto info = arrival.memory->info())
-		arrival.why = fmt::format("{} of {} pages have not come.",
-					  (info->bytes - info->present) / CORBEL_MEMORY_PAGE,
-					  info->bytes / CORBEL_MEMORY_PAGE);
-	if (const auto absent = arrival.memory->absent())
-		arrival.lost_pages = text_of_pages(*absent, most_ranges);
+	const auto absent = arrival.memory->absent();
+
+	if (!absent)
+		return;
+	std::uint64_t count = 0;
+	for (const auto word : *absent)
+		count += static_cast<std::uint64_t>(std::popcount(word));
+	arrival.why = fmt::format("{} of {} pages have not come.", count,
+				  arrival.memory->bytes() / CORBEL_MEMORY_PAGE);
+	arrival.lost_pages = text_of_pages(*absent, most_ranges);
 }
 
 /* The VM is this host's from `running` on: who asks for it must find it then. */
