@@ -11,6 +11,7 @@
  * Goals are printed beside the figures and do not decide; a test fails when a
  * figure makes no sense, so that it cannot measure something else unnoticed.
  */
+#include "instruction_clock.hh"
 #include "observed_vm.hh"
 #include "ring_reader.hh"
 #include "tap.hh"
@@ -35,27 +36,6 @@ GUEST_CODE void loop_of_exits(guest_cpu *)
 			guest::read_msr(msr::x2apic_esr);
 		guest::out(port_done, 0);
 	}
-}
-
-/* Ticks of the counter an instruction takes; constant or this is no count lane. */
-double calibrate()
-{
-	constexpr uint64_t rounds = 200000;
-	double least = 1e9, most = 0;
-
-	for (unsigned i = 0; i < 20; i++) {
-		uint64_t count = rounds;
-		uint64_t begin = guest::read_tsc();
-
-		asm volatile("1: dec %0; jnz 1b" : "+r"(count));
-		double ticks = static_cast<double>(guest::read_tsc() - begin) / (2 * rounds);
-		least = std::min(least, ticks);
-		most = std::max(most, ticks);
-	}
-	if (environment("CORBEL_LANE") != "count" && most > least * 1.02)
-		skip("the time stamp counter does not count instructions here: {:.2f} to {:.2f} ticks each",
-		     least, most);
-	return least;
 }
 
 /* Instructions for one operation of each kind. */
@@ -202,7 +182,7 @@ void count_instructions()
 	ensure_kvm();
 	CHECK(!module_loaded("corbel"),
 	      "corbel is loaded already: there is nothing to compare with");
-	double ticks = calibrate();
+	double ticks = ticks_of_an_instruction();
 	subject subject(ticks);
 	guest_vm other(1);
 	std::vector<row> rows;
@@ -302,7 +282,7 @@ void search_both_ways(double ticks)
 void compare_search()
 {
 	need_own_modules();
-	search_both_ways(calibrate());
+	search_both_ways(ticks_of_an_instruction());
 	unload_corbel();
 }
 

@@ -87,6 +87,13 @@ public:
 		CHECK_EQ(request(memory.fd(), CORBEL_MEMORY_INSTALL, install), 0, "page {}", page);
 	}
 
+	/* What the device looks for first it finds missing: the ring of what is offered. */
+	void install_but_for_what_is_offered(const memory_object &memory)
+	{
+		install(memory, descriptors);
+		install(memory, used, all_pages - used);
+	}
+
 private:
 	char pages[all_pages][page_bytes];
 };
@@ -221,9 +228,7 @@ void end_who_waits()
 	memory_object memory(all_pages * page_bytes);
 	const std::string node = memory.node();
 	image contents;
-	/* But for the ring of what is offered. */
-	contents.install(memory, descriptors);
-	contents.install(memory, used, all_pages - used);
+	contents.install_but_for_what_is_offered(memory);
 	child_process child([&](child_process &self) {
 		unique_fd other(open(node.c_str(), O_RDWR));
 		mapped map(other.get(), all_pages * page_bytes);
@@ -250,8 +255,7 @@ void end_who_closes()
 	memory_object memory(all_pages * page_bytes);
 	const std::string node = memory.node();
 	image contents;
-	contents.install(memory, descriptors);
-	contents.install(memory, used, all_pages - used);
+	contents.install_but_for_what_is_offered(memory);
 	child_process child([&](child_process &) {
 		unique_fd other(open(node.c_str(), O_RDWR));
 		mapped map(other.get(), all_pages * page_bytes);
@@ -285,8 +289,7 @@ void tell_of_failure()
 	memory_object memory(all_pages * page_bytes);
 	mapped map(memory.fd(), all_pages * page_bytes);
 	image contents;
-	contents.install(memory, descriptors);
-	contents.install(memory, used, all_pages - used);
+	contents.install_but_for_what_is_offered(memory);
 	{
 		const vsock_device device(map);
 		const unique_fd socket = ask_guest();
