@@ -62,23 +62,23 @@ no-such-test:
 T ?=
 check:
 	@$(MAKE) $(call needs,$(T))
-	@qemu-tests/run $(T)
+	@qemu-tests/run --build $(T)
 
 bench: T := $(or $(T),cost)
 bench:
 	@$(MAKE) $(call needs,$(T))
-	@qemu-tests/run --show $(T)
+	@qemu-tests/run --build --show $(T)
 
 # How much longer than in `check` the long versions run.
 SCALE ?= 10
 soak:
 	@$(MAKE) $(call needs,$(T))
-	@qemu-tests/run --scale $(SCALE) --resume $(build)/soak-passed $(T)
+	@qemu-tests/run --build --scale $(SCALE) --resume $(build)/soak-passed $(T)
 
 fuzz: T := $(or $(T),fuzz)
 fuzz:
 	@$(MAKE) $(call needs,$(T))
-	@qemu-tests/run --scale 60 $(T)
+	@qemu-tests/run --build --scale 60 $(T)
 
 style: modules userspace
 	@.ci/style
