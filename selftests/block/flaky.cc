@@ -330,7 +330,7 @@ void data_under_load(const std::string &failing)
 	scene at;
 
 	at.load->start();
-	for (unsigned round = 0; round < 4; round++) {
+	for (unsigned round = 0; round < amount(2, 8); round++) {
 		at.take_snapshot();
 		at.load->await("writes are done", at.load->writes, 100);
 		at.reload(at.data, failing);
@@ -366,7 +366,7 @@ void metadata_under_load(const std::string &failing)
 {
 	scene at;
 
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < amount(2, 6); round++) {
 		at.load->start();
 		at.take_snapshot();
 		at.load->await("writes are done", at.load->writes, 100);
@@ -406,7 +406,7 @@ void power_fails()
 	prepare();
 	scene at;
 
-	for (unsigned round = 0; round < 5; round++) {
+	for (unsigned round = 0; round < amount(3, 10); round++) {
 		at.load->start();
 		at.take_snapshot();
 		at.load->await("flushes are done", at.load->flushes, 20);

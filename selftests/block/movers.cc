@@ -123,7 +123,7 @@ void under_load()
 			}
 		});
 	uint64_t moved = 0, middle = 0, skipped = 0;
-	const unsigned rounds = static_cast<unsigned>(amount(4, 40));
+	const unsigned rounds = static_cast<unsigned>(amount(2, 40));
 	for (unsigned round = 0; round < rounds && !failures; round++) {
 		const unsigned from = round % 2;
 

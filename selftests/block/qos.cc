@@ -47,7 +47,7 @@ void counted_exactly()
 		for (unsigned object = 1; object < objects; object++)
 			at.device.send(fmt::format("ranges {}{}", object, ranges[object]));
 	};
-	const unsigned rounds = static_cast<unsigned>(amount(4, 40));
+	const unsigned rounds = static_cast<unsigned>(amount(2, 40));
 	for (unsigned round = 0; round < rounds; round++) {
 		divide();
 		for (unsigned i = 0; i < 200; i++) {
@@ -172,7 +172,7 @@ void changed_under_load()
 				}
 				std::free(buffer);
 			});
-		const unsigned rounds = static_cast<unsigned>(amount(60, 2000));
+		const unsigned rounds = static_cast<unsigned>(amount(25, 2000));
 		for (unsigned i = 0; i < rounds; i++) {
 			const unsigned object = 1 + random() % 8, budget = random() % 3;
 			switch (random() % 6) {

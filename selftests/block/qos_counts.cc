@@ -238,7 +238,7 @@ void under_load()
 					failed++;
 			}
 		});
-	const unsigned rounds = static_cast<unsigned>(amount(30, 1000));
+	const unsigned rounds = static_cast<unsigned>(amount(12, 1000));
 	for (unsigned round = 0; round < rounds; round++) {
 		divide();
 		if (round % 8 == 7)
@@ -264,7 +264,7 @@ void under_load()
 void very_many()
 {
 	ensure_block();
-	const auto count = static_cast<uint32_t>(amount(100'000, corbel::qos::max_ranges));
+	const auto count = static_cast<uint32_t>(amount(30'000, corbel::qos::max_ranges));
 	const uint64_t sectors = uint64_t{count} * 16;
 	const dm_device zeros("corbel-zeros", sectors, "zero");
 	const dm_device device("corbel-test", sectors, "corbel-qos " + zeros.path() + " 0");
@@ -358,7 +358,7 @@ void descriptors()
 		while (!stop)
 			transfer(at->fd.get(), false, 0, 8, buffer.at);
 	});
-	const unsigned looks = static_cast<unsigned>(amount(150, 20000));
+	const unsigned looks = static_cast<unsigned>(amount(60, 20000));
 	uint64_t last = 0;
 	std::string wrong;
 	for (unsigned i = 0; i < looks && wrong.empty(); i++) {

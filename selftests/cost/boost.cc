@@ -55,7 +55,7 @@ void beside_a_hog()
 {
 	contended it;
 	int irq = it.irq.get();
-	const auto length = static_cast<double>(amount(4, 60));
+	const auto length = static_cast<double>(amount(2, 60));
 	const uint64_t khz = irq_info(irq).tsc_khz;
 	outcome kvm = measure(it, length);
 
@@ -82,7 +82,7 @@ void out_of_budget()
 {
 	contended it;
 	int irq = it.irq.get();
-	const auto length = static_cast<double>(amount(2, 30));
+	const auto length = static_cast<double>(amount(1, 30));
 	double share[2];
 	double passed = 0;
 

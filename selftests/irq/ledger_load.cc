@@ -389,7 +389,7 @@ void balance_in_spite_of_all()
 	need_own_modules();
 	ensure_kvm();
 	kvm_state at_first = read_kvm_state();
-	const uint64_t wanted = amount(20000, 1000000);
+	const uint64_t wanted = amount(8000, 1000000);
 	{
 		scene all;
 		unsigned rounds = 0;

@@ -84,7 +84,7 @@ void agree_in_all_phases()
 	observed_vm observed(2);
 	guest_vm &vm = observed.vm;
 	const int irq = observed.irq.get();
-	const __u64 wanted = amount(30000, 1000000);
+	const __u64 wanted = amount(15000, 1000000);
 	const __u64 piece = wanted < 200000 ? 2500 : 20000;
 
 	irq_check(irq, CORBEL_IRQ_CHECK_ON);
