@@ -155,7 +155,10 @@ void Monitor::msr()
 	const auto *const trap = trap_of(msr.index);
 
 	msr.error = !trap || trap->answer == TrappedMsrs::Answer::fault;
-	if (!msr.error && machine_.area().exit_reason == KVM_EXIT_X86_RDMSR)
+	/* KVM would forget an interrupt that waits beside the fault. */
+	if (msr.error)
+		machine_.area().ready_for_interrupt_injection = 0;
+	else if (machine_.area().exit_reason == KVM_EXIT_X86_RDMSR)
 		msr.data = now_;
 }
 

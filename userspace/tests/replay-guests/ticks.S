@@ -6,20 +6,19 @@
  *
  * SPIN: between interrupts it does not leave, its registers are always the same, and only a
  * number in memory grows.
+ * DENIED: between interrupts it reads MSRs, one that it may not read and the counter's, until it
+ * has been interrupted often enough or has tried often enough.
  */
 .code64
 .text
 .globl _start
 _start:
-	lea	idt(%rip), %rdi
-	add	$0x20 * 16, %rdi
+	lea	idt + 0x20 * 16(%rip), %rdi
 	lea	on_tick(%rip), %rax
-	mov	%ax, (%rdi)
-	movw	$0x10, 2(%rdi)
-	movw	$0x8e00, 4(%rdi)
-	shr	$16, %rax
-	mov	%ax, 6(%rdi)
-	movl	$0, 8(%rdi)
+	call	set_gate
+	lea	idt + 13 * 16(%rip), %rdi
+	lea	on_fault(%rip), %rax
+	call	set_gate
 	lidt	idtr(%rip)
 	/* As Linux does: a state that is put back has to be the one that was taken. */
 	mov	$0x175, %ecx
@@ -53,6 +52,16 @@ _start:
 	.rept 300
 	lock addq $0, scratch(%rip)
 	.endr
+#elif defined DENIED
+	mov	$0xc0010000, %ecx
+	rdmsr
+	mov	$0x10, %ecx
+	rdmsr
+	xor	%rax, %rbx
+	rol	$7, %rbx
+	inc	%r13d
+	cmp	$20000, %r13d
+	ja	5f
 #else
 #ifdef COUNTER
 	rdtsc
@@ -75,7 +84,7 @@ _start:
 #endif
 	cmpq	$TICKS, ticks(%rip)
 	jb	1b
-	cli
+5:	cli
 	xor	turns(%rip), %rbx
 	xor	sum(%rip), %rbx
 	mov	$16, %ecx
@@ -94,6 +103,23 @@ _start:
 	mov	$7, %al
 	out	%al, $0xf4
 	hlt
+
+/* RAX: where the gate at RDI leads. */
+set_gate:
+	mov	%ax, (%rdi)
+	movw	$0x10, 2(%rdi)
+	movw	$0x8e00, 4(%rdi)
+	shr	$16, %rax
+	mov	%ax, 6(%rdi)
+	movl	$0, 8(%rdi)
+	ret
+
+/* Goes on behind the RDMSR. */
+on_fault:
+	add	$8, %rsp
+	addq	$2, (%rsp)
+	incq	turns(%rip)
+	iretq
 
 on_tick:
 	push	%rax
