@@ -12,7 +12,6 @@ enum Port : std::uint16_t {
 	keyboard_command = 0x64,
 	test_result = 0xf4,
 	console = 0x3f8,
-	pci = 0xcf8,
 	reset_control = 0xcf9,
 };
 
@@ -22,6 +21,13 @@ constexpr bool is_console(std::uint16_t port)
 }
 
 } /* namespace */
+
+Board::Board(std::uint64_t began) : rtc_(began)
+{
+	for (unsigned irq = 0; irq < 16; irq++)
+		if (PciBus::wired() >> irq & 1)
+			pic_.make_level_triggered(irq);
+}
 
 std::uint8_t Board::in_byte(std::uint16_t port, GuestTime now)
 {
@@ -65,7 +71,9 @@ std::uint32_t Board::in(std::uint16_t port, unsigned size, GuestTime now)
 {
 	std::uint32_t value = 0;
 
-	for (unsigned i = 0; i < size; i++)
+	if (pci_.has(port))
+		value = pci_.in(port, size);
+	for (unsigned i = 0; i < size && !pci_.has(port); i++)
 		value |= std::uint32_t{in_byte(static_cast<std::uint16_t>(port + i), now)} << 8 * i;
 	advance(now);
 	return value;
@@ -74,10 +82,13 @@ std::uint32_t Board::in(std::uint16_t port, unsigned size, GuestTime now)
 void Board::out(std::uint16_t port, unsigned size, std::uint32_t value, GuestTime now,
 		Effects &effects)
 {
-	/* The address of PCI's configuration has port 0xcf9 in it, if it is 4 bytes. */
-	for (unsigned i = 0; i < size && (size == 1 || (port & ~7) != Port::pci); i++)
-		out_byte(static_cast<std::uint16_t>(port + i),
-			 static_cast<std::uint8_t>(value >> 8 * i), now, effects);
+	/* The address of PCI's configuration is 4 bytes: alone, its second one resets. */
+	if (pci_.has(port) && !(port == Port::reset_control && size == 1))
+		pci_.out(port, size, value);
+	else
+		for (unsigned i = 0; i < size; i++)
+			out_byte(static_cast<std::uint16_t>(port + i),
+				 static_cast<std::uint8_t>(value >> 8 * i), now, effects);
 	advance(now);
 }
 
@@ -88,6 +99,9 @@ void Board::advance(GuestTime now)
 		pic_.set_line(timer_irq, true);
 	}
 	pic_.set_line(console_irq, uart_.line());
+	for (unsigned irq = 0; irq < 16; irq++)
+		if (PciBus::wired() >> irq & 1)
+			pic_.set_line(irq, pci_.lines() >> irq & 1);
 }
 
 void Board::receive(std::string_view bytes)

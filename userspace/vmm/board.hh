@@ -10,6 +10,7 @@
 #pragma once
 
 #include "guest_time.hh"
+#include "pci_bus.hh"
 #include "pic.hh"
 #include "pit.hh"
 #include "rtc.hh"
@@ -32,7 +33,7 @@ struct Effects {
 
 class Board {
 public:
-	explicit Board(std::uint64_t began) : rtc_(began) {}
+	explicit Board(std::uint64_t began);
 
 	/* @size: 1, 2 or 4 bytes. A port that nobody has reads as ones. */
 	[[nodiscard]] std::uint32_t in(std::uint16_t port, unsigned size, GuestTime now);
@@ -51,12 +52,15 @@ public:
 	[[nodiscard]] std::size_t console_room() const { return uart_.room(); }
 	void receive(std::string_view bytes);
 
+	[[nodiscard]] PciBus &pci() { return pci_; }
+
 private:
 	[[nodiscard]] std::uint8_t in_byte(std::uint16_t port, GuestTime now);
 	void out_byte(std::uint16_t port, std::uint8_t value, GuestTime now, Effects &effects);
 
 	Rtc rtc_;
 	Pit pit_;
+	PciBus pci_;
 	Pic pic_;
 	Uart uart_;
 	std::uint8_t speaker_ = 0; /* port 0x61, what was written */
