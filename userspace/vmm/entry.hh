@@ -20,11 +20,12 @@ enum class Kind : std::uint8_t {
 	interrupt,
 	check,
 	end,
+	disk,
 	landmark = CORBEL_REPLAY_FIRST_ASYNC,
 };
 
 /* Where data came from. */
-enum class Channel : std::uint8_t { console, disk };
+enum class Channel : std::uint8_t { console, entropy };
 
 constexpr Kind kind_of(const corbel_replay_entry &entry)
 {

@@ -127,6 +127,7 @@ Monitor::Step Monitor::port_io()
 			board_.out(io.port, io.size, value, now_, effects);
 		}
 	}
+	CORBEL_EXPECT(serve());
 	if (!effects.console.empty()) {
 		counts_.console_bytes += effects.console.size();
 		settings_.console(effects.console);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "header.hh"
 
+#include "sha256.hh"
+
 #include <libcorbel/text_file.hh>
 
 #include <cerrno>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <openssl/evp.h>
 
 namespace corbel::vmm {
 
@@ -58,15 +59,10 @@ CpuidTable cpuid_of(const Json &json)
 
 std::string sha256_of(std::string_view bytes)
 {
-	unsigned char sum[EVP_MAX_MD_SIZE];
-	unsigned size = 0;
-	std::string text;
+	Sha256 sum;
 
-	if (EVP_Digest(bytes.data(), bytes.size(), sum, &size, EVP_sha256(), nullptr) != 1)
-		return {};
-	for (unsigned i = 0; i < size; i++)
-		text += fmt::format("{:02x}", sum[i]);
-	return text;
+	sum.add(bytes);
+	return sum.text();
 }
 
 } /* namespace */
@@ -87,6 +83,8 @@ std::string encode(const Header &header)
 
 	if (header.initrd)
 		json["initrd"] = json_of(*header.initrd);
+	if (header.disk)
+		json["disk"] = json_of(*header.disk);
 	return json.dump();
 }
 
@@ -105,6 +103,8 @@ Result<Header> decode_header(std::string_view text)
 		header.kernel = image_of(json.at("kernel"));
 		if (json.contains("initrd"))
 			header.initrd = image_of(json.at("initrd"));
+		if (json.contains("disk"))
+			header.disk = image_of(json.at("disk"));
 		header.cpuid = cpuid_of(json.at("cpuid"));
 		header.msrs = json.at("msrs").get<std::vector<std::uint32_t>>();
 	} catch (const Json::exception &error) {

@@ -30,6 +30,7 @@ struct Header {
 	std::string command_line;
 	Image kernel;
 	std::optional<Image> initrd;
+	std::optional<Image> disk; /* as it was before the guest wrote to it: see Disk */
 	CpuidTable cpuid;
 	std::vector<std::uint32_t> msrs; /* those in states */
 };

@@ -66,6 +66,8 @@ std::string_view name_of(Kind kind)
 		return "checkpoint";
 	case Kind::end:
 		return "end";
+	case Kind::disk:
+		return "request of the disk";
 	case Kind::landmark:
 		return "landmark";
 	}

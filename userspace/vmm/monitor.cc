@@ -33,11 +33,12 @@ std::string_view name_of(Ending ending)
 }
 
 Monitor::Monitor(Machine &machine, Journal &journal, Kicker &kicker, HostInput &input,
-		 const Board &board, Settings settings)
+		 Backends &backends, const Board &board, Settings settings)
 	: machine_(machine),
 	  journal_(journal),
 	  kicker_(kicker),
 	  input_(input),
+	  backends_(backends),
 	  board_(board),
 	  settings_(std::move(settings))
 {
@@ -159,7 +160,10 @@ Result<void> Monitor::receive()
 	std::string bytes;
 
 	if (replays()) {
-		if (kind_of(CORBEL_EXPECT(journal_.peek())) != Kind::data)
+		const auto next = CORBEL_EXPECT(journal_.peek());
+
+		if (kind_of(next) != Kind::data ||
+		    info_of(next) != static_cast<std::uint8_t>(Channel::console))
 			return {};
 		bytes = CORBEL_EXPECT(journal_.take(Kind::data, room));
 	} else if (room > 0 && input_.waits()) {

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "backends.hh"
 #include "board.hh"
 #include "host_input.hh"
 #include "journal.hh"
@@ -54,7 +55,7 @@ public:
 	};
 
 	Monitor(Machine &machine, Journal &journal, Kicker &kicker, HostInput &input,
-		const Board &board, Settings settings);
+		Backends &backends, const Board &board, Settings settings);
 
 	[[nodiscard]] Result<Ending> run();
 	/* By any thread, or a signal's. */
@@ -92,6 +93,10 @@ private:
 	Step halt();
 	void idle();
 
+	/* ---- serving.cc: what it put into queues */
+	Result<void> serve();
+	Result<void> serve(Slot slot, unsigned number);
+
 	[[nodiscard]] bool replays() const { return journal_.mode() == Mode::replay; }
 	[[nodiscard]] bool records() const { return journal_.mode() == Mode::record; }
 
@@ -99,6 +104,7 @@ private:
 	Journal &journal_;
 	Kicker &kicker_;
 	HostInput &input_;
+	Backends &backends_;
 	Board board_;
 	Settings settings_;
 	Counts counts_;

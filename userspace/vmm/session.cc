@@ -34,6 +34,7 @@ constexpr std::size_t recording_limit = std::size_t{1} << 36;
 struct Parts {
 	Header header;
 	std::string kernel, initrd;
+	Backends backends;
 };
 
 /* ---- what is run ------------------------------------------------------------------- */
@@ -62,6 +63,12 @@ Result<Parts> new_guest(const Options &options, const Machine &machine)
 		header.initrd = initrd.image;
 		parts.initrd = std::move(initrd.bytes);
 	}
+	if (!options.disk.empty()) {
+		auto disk = CORBEL_EXPECT(Disk::open(options.disk));
+
+		header.disk = disk.image();
+		parts.backends.disk.emplace(std::move(disk));
+	}
 	header.cpuid = machine.cpuid();
 	header.msrs.assign(kept_msrs().begin(), kept_msrs().end());
 	return parts;
@@ -88,6 +95,13 @@ Result<Parts> recorded_guest(const Options &options, Header header, const Machin
 
 		CORBEL_EXPECT(same_image(*header.initrd, initrd.image, "initrd"));
 		parts.initrd = std::move(initrd.bytes);
+	}
+	if (header.disk) {
+		auto disk = CORBEL_EXPECT(
+			Disk::open(options.disk.empty() ? header.disk->path : options.disk));
+
+		CORBEL_EXPECT(same_image(*header.disk, disk.image(), "disk"));
+		parts.backends.disk.emplace(std::move(disk));
 	}
 	parts.header = std::move(header);
 	return parts;
@@ -178,13 +192,13 @@ private:
 };
 
 Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machine, Ending ending,
-		       double seconds)
+		       const Backends &backends, double seconds)
 {
 	const auto &counts = monitor.counts();
 	const auto state = CORBEL_EXPECT(machine.state());
 
 	CORBEL_EXPECT(machine.gather_written());
-	return Json{
+	Json report{
 		{"ending", name_of(ending)},
 		{"result", monitor.result()},
 		{"exits", journal.exits()},
@@ -203,6 +217,15 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 		{"devices", fmt::format("{:016x}", XXH3_64bits(&monitor.board(), sizeof(Board)))},
 		{"memory", fmt::format("{:016x}", machine.memory().digest())},
 	};
+
+	if (backends.disk)
+		report["disk"] = {
+			{"requests", backends.disk->requests()},
+			{"failed", backends.disk->failed()},
+			{"written",
+			 fmt::format("{:016x}", backends.disk->disk().overlay().digest())},
+		};
+	return report;
 }
 
 Result<void> tell(const Options &options, const Json &report)
@@ -254,8 +277,8 @@ Result<void> run_session(const Options &options)
 	}
 	auto machine =
 		CORBEL_EXPECT(Machine::create(replays ? header.memory : options.memory_mib << 20));
-	const auto parts = CORBEL_EXPECT(replays ? recorded_guest(options, header, machine)
-						 : new_guest(options, machine));
+	auto parts = CORBEL_EXPECT(replays ? recorded_guest(options, header, machine)
+					   : new_guest(options, machine));
 
 	CORBEL_EXPECT(start_guest(parts, machine));
 	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
@@ -269,7 +292,10 @@ Result<void> run_session(const Options &options)
 	if (options.mode == Mode::record)
 		journal->record_to(CORBEL_EXPECT(
 			RecordingWriter::create(options.recording, encode(parts.header))));
-	Monitor monitor(machine, *journal, *kicker, input, Board(parts.header.began),
+	Board board(parts.header.began);
+
+	parts.backends.plug_into(board);
+	Monitor monitor(machine, *journal, *kicker, input, parts.backends, board,
 			{.checkpoint = options.checkpoint,
 			 .verify = options.verify,
 			 .warp = options.warp,
@@ -286,8 +312,8 @@ Result<void> run_session(const Options &options)
 		std::fputs("corbel-vmm: the recording was cut here: its recorder was killed, or "
 			   "the file is not complete\n",
 			   stderr);
-	return tell(options,
-		    CORBEL_EXPECT(report_of(monitor, *journal, machine, ending, seconds.count())));
+	return tell(options, CORBEL_EXPECT(report_of(monitor, *journal, machine, ending,
+						     parts.backends, seconds.count())));
 }
 
 } /* namespace corbel::vmm */

@@ -14,11 +14,32 @@ namespace {
 
 using namespace corbel;
 
+/* IMAGE[,format=raw]: there is no other format, and what an image is is not guessed. */
+std::string image_of(std::string &disk)
+{
+	constexpr std::string_view format = ",format=";
+	const auto at = disk.rfind(format);
+
+	if (at == std::string::npos)
+		return {};
+	if (std::string_view(disk).substr(at + format.size()) != "raw")
+		return "an image's format is raw, and not " + disk.substr(at + format.size());
+	disk.resize(at);
+	return {};
+}
+
+void add_disk(CLI::App &verb, vmm::Options &options, const char *what)
+{
+	verb.add_option("--disk", options.disk, what)
+		->transform(CLI::Validator(image_of, "IMAGE[,format=raw]"));
+}
+
 void add_guest(CLI::App &verb, vmm::Options &options)
 {
 	verb.add_option("--kernel", options.kernel, "A bzImage, or an ELF image for tests")
 		->required();
 	verb.add_option("--initrd", options.initrd, "Its initrd");
+	add_disk(verb, options, "A disk: IMAGE[,format=raw], which is never written to");
 	verb.add_option("--command-line", options.command_line,
 			"All of the kernel's command line, but for the rate of its clock");
 	verb.add_option("--append", options.append, "More for the usual command line");
@@ -66,6 +87,7 @@ int main(int argc, char **argv)
 			 "Looks at all of memory and all registers at each checkpoint");
 	replay->add_option("--kernel", options.kernel, "Where the kernel is now");
 	replay->add_option("--initrd", options.initrd, "Where the initrd is now");
+	add_disk(*replay, options, "Where the disk's image is now");
 	for (auto *const verb : {run, record, replay})
 		verb->add_option("--report", options.report, "A file for what it came to, as JSON");
 	app.footer("Exit status: 0 it ended, 1 failure, 2 wrong usage, 3 the replay differs.");
