@@ -161,11 +161,15 @@ TEST(vmm_header, comes_back)
 	header.command_line = "quiet \"x\"";
 	header.kernel = {"/boot/vmlinuz", 77, "ab"};
 	header.initrd = {"/boot/initrd", 78, "cd"};
+	header.disk = {"/var/disk", 512, "ef"};
+	header.mac = {2, 4, 6, 8, 10, 12};
 	header.cpuid = {{1, 2, 3, 4, 5, 6, 7, {}}};
 	header.msrs = {0x174};
 	const auto back = must(decode_header(encode(header)));
 	EXPECT_EQ(encode(back), encode(header));
 	EXPECT_EQ(back.kernel.sha256, "ab");
+	EXPECT_EQ(back.disk->sha256, "ef");
+	EXPECT_EQ(back.mac, header.mac);
 	EXPECT_EQ(back.cpuid.at(0).edx, 7U);
 }
 

@@ -4,6 +4,7 @@
 
 #include "board.hh"
 #include "virtio_blk.hh"
+#include "virtio_net.hh"
 #include "virtio_rng.hh"
 
 #include <optional>
@@ -12,19 +13,40 @@ namespace corbel::vmm {
 
 struct Backends {
 	std::optional<BlockDevice> disk;
+	std::optional<NetDevice> net;
 
 	void plug_into(Board &board) const
 	{
 		board.pci().plug(Slot::entropy, entropy_model());
 		if (disk)
 			board.pci().plug(Slot::disk, disk->model());
+		if (net)
+			board.pci().plug(Slot::net, net->model());
 	}
 
 	/* A request of the device in the slot; how many bytes of it were written. */
 	[[nodiscard]] Result<std::uint32_t> serve(Slot slot, const Chain &chain, Journal &journal)
 	{
-		return slot == Slot::disk ? disk->serve(chain, journal)
-					  : serve_entropy(chain, journal);
+		switch (slot) {
+		case Slot::disk:
+			return disk->serve(chain, journal);
+		case Slot::net:
+			CORBEL_EXPECT(net->transmit(chain, journal));
+			return 0;
+		default:
+			return serve_entropy(chain, journal);
+		}
+	}
+	/* What comes from outside waits for the guest. */
+	[[nodiscard]] bool wait(Board &board, const GuestMemory &memory) const
+	{
+		return net && net->waits(board.pci().device(Slot::net), memory);
+	}
+	[[nodiscard]] Result<void> receive(Board &board, GuestMemory &memory, Journal &journal)
+	{
+		if (net)
+			CORBEL_EXPECT(net->receive(board.pci().device(Slot::net), memory, journal));
+		return {};
 	}
 };
 

@@ -21,11 +21,12 @@ enum class Kind : std::uint8_t {
 	check,
 	end,
 	disk,
+	sent,
 	landmark = CORBEL_REPLAY_FIRST_ASYNC,
 };
 
 /* Where data came from. */
-enum class Channel : std::uint8_t { console, entropy };
+enum class Channel : std::uint8_t { console, entropy, net };
 
 constexpr Kind kind_of(const corbel_replay_entry &entry)
 {

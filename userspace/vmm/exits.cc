@@ -188,7 +188,8 @@ void Monitor::idle()
 {
 	const bool listens = board_.console_room() > 0;
 
-	while (!stops_ && !(listens && input_.waits())) {
+	while (!stops_ && !(listens && input_.waits()) &&
+	       !backends_.wait(board_, machine_.memory())) {
 		const auto at = journal_.clock(), deadline = board_.deadline();
 
 		if (at >= deadline)

@@ -85,6 +85,8 @@ std::string encode(const Header &header)
 		json["initrd"] = json_of(*header.initrd);
 	if (header.disk)
 		json["disk"] = json_of(*header.disk);
+	if (header.mac)
+		json["mac"] = *header.mac;
 	return json.dump();
 }
 
@@ -105,6 +107,8 @@ Result<Header> decode_header(std::string_view text)
 			header.initrd = image_of(json.at("initrd"));
 		if (json.contains("disk"))
 			header.disk = image_of(json.at("disk"));
+		if (json.contains("mac"))
+			header.mac = json.at("mac").get<Mac>();
 		header.cpuid = cpuid_of(json.at("cpuid"));
 		header.msrs = json.at("msrs").get<std::vector<std::uint32_t>>();
 	} catch (const Json::exception &error) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu_policy.hh"
+#include "net_link.hh"
 
 #include <libcorbel/error.hh>
 
@@ -31,6 +32,7 @@ struct Header {
 	Image kernel;
 	std::optional<Image> initrd;
 	std::optional<Image> disk; /* as it was before the guest wrote to it: see Disk */
+	std::optional<Mac> mac; /* of a network card */
 	CpuidTable cpuid;
 	std::vector<std::uint32_t> msrs; /* those in states */
 };

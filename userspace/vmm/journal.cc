@@ -68,6 +68,8 @@ std::string_view name_of(Kind kind)
 		return "end";
 	case Kind::disk:
 		return "request of the disk";
+	case Kind::sent:
+		return "frame that is sent";
 	case Kind::landmark:
 		return "landmark";
 	}

@@ -150,6 +150,7 @@ Result<void> Monitor::look_at_time()
 {
 	now_ = CORBEL_EXPECT(journal_.time());
 	CORBEL_EXPECT(receive());
+	CORBEL_EXPECT(backends_.receive(board_, machine_.memory(), journal_));
 	board_.advance(now_);
 	return {};
 }
@@ -238,7 +239,8 @@ bool Monitor::wants_landmark()
 	/* What the guest would not take now, an exit for an open window will give it. */
 	return quiet && machine_.takes_interrupts() &&
 	       (journal_.clock() >= board_.deadline() || stops_ ||
-		(input_.waits() && board_.console_room() > 0));
+		(input_.waits() && board_.console_room() > 0) ||
+		backends_.wait(board_, machine_.memory()));
 }
 
 Monitor::Step Monitor::on_kick()

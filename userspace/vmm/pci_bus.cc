@@ -13,7 +13,7 @@ constexpr std::uint32_t enabled = 0x80000000;
 constexpr std::uint16_t first_bar = 0xc000;
 
 /* Where a slot's interrupt goes: the second 8259A's lines would cost two more exits each. */
-constexpr std::array<std::uint8_t, all_slots.size()> irqs{6, 5};
+constexpr std::array<std::uint8_t, all_slots.size()> irqs{6, 5, 3};
 
 constexpr bool is_configuration(std::uint16_t port)
 {

@@ -13,9 +13,9 @@
 
 namespace corbel::vmm {
 
-enum class Slot : std::uint8_t { entropy, disk };
+enum class Slot : std::uint8_t { entropy, disk, net };
 
-inline constexpr std::array all_slots{Slot::entropy, Slot::disk};
+inline constexpr std::array all_slots{Slot::entropy, Slot::disk, Slot::net};
 
 class PciBus {
 public:

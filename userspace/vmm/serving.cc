@@ -28,7 +28,8 @@ Result<void> Monitor::serve(Slot slot, unsigned number)
 	auto &device = board_.pci().device(slot);
 	auto &memory = machine_.memory();
 
-	if (!device.runs())
+	/* Room for frames is taken as they come. */
+	if (!device.runs() || (slot == Slot::net && number == NetDevice::receive_queue))
 		return {};
 	auto &queue = device.queue(number);
 	auto left = queue.waiting(memory);

@@ -69,6 +69,12 @@ Result<Parts> new_guest(const Options &options, const Machine &machine)
 		header.disk = disk.image();
 		parts.backends.disk.emplace(std::move(disk));
 	}
+	if (!options.net.empty()) {
+		auto link = CORBEL_EXPECT(NetLink::open(options.net));
+
+		header.mac = link->mac();
+		parts.backends.net.emplace(*header.mac, std::move(link));
+	}
 	header.cpuid = machine.cpuid();
 	header.msrs.assign(kept_msrs().begin(), kept_msrs().end());
 	return parts;
@@ -103,6 +109,8 @@ Result<Parts> recorded_guest(const Options &options, Header header, const Machin
 		CORBEL_EXPECT(same_image(*header.disk, disk.image(), "disk"));
 		parts.backends.disk.emplace(std::move(disk));
 	}
+	if (header.mac)
+		parts.backends.net.emplace(*header.mac, nullptr);
 	parts.header = std::move(header);
 	return parts;
 }
@@ -225,6 +233,11 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 			{"written",
 			 fmt::format("{:016x}", backends.disk->disk().overlay().digest())},
 		};
+	if (backends.net)
+		report["net"] = {
+			{"sent", backends.net->sent()},
+			{"received", backends.net->received()},
+		};
 	return report;
 }
 
@@ -277,13 +290,14 @@ Result<void> run_session(const Options &options)
 	}
 	auto machine =
 		CORBEL_EXPECT(Machine::create(replays ? header.memory : options.memory_mib << 20));
+	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
+	HostInput input(replays ? ScopedFd() : CORBEL_EXPECT(open_input(options.input)),
+			[raw = kicker.get()] { raw->kick(); });
+	/* Its network wakes who waits for input, so it goes before that. */
 	auto parts = CORBEL_EXPECT(replays ? recorded_guest(options, header, machine)
 					   : new_guest(options, machine));
 
 	CORBEL_EXPECT(start_guest(parts, machine));
-	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
-	HostInput input(replays ? ScopedFd() : CORBEL_EXPECT(open_input(options.input)),
-			[raw = kicker.get()] { raw->kick(); });
 	auto journal = CORBEL_EXPECT(Journal::create(
 		{options.mode, parts.header.shift, parts.header.module ? machine.vcpu_fd() : -1},
 		reader));
@@ -303,6 +317,8 @@ Result<void> run_session(const Options &options)
 			 .patience = std::chrono::milliseconds(options.patience_ms) *
 				     (1U << parts.header.shift),
 			 .console = write_console});
+	if (parts.backends.net && parts.backends.net->link())
+		parts.backends.net->link()->start([&input] { input.wake(); });
 	const EndWatch watch(monitor, input, *kicker);
 	const auto began = std::chrono::steady_clock::now();
 	const auto ending = CORBEL_EXPECT(monitor.run());

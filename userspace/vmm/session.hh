@@ -15,8 +15,8 @@ struct Options {
 	Mode mode = Mode::plain;
 	std::string recording;
 	std::string kernel, initrd;
-	std::string
-		disk; /* a raw image; empty: none, or of a replay the one it was recorded with */
+	std::string net; /* as NetLink has it; empty: none */
+	std::string disk; /* a raw image; empty: none, or of a replay the recorded one */
 	std::string command_line, append;
 	std::uint64_t memory_mib = 256;
 	std::uint32_t shift = 0;

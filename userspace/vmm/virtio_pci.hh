@@ -47,6 +47,7 @@ public:
 	/* ---- for who serves it. The driver has set it up, and lets it touch memory. */
 	[[nodiscard]] bool runs() const;
 	[[nodiscard]] Virtqueue &queue(unsigned number) { return queues_[number]; }
+	[[nodiscard]] const Virtqueue &queue(unsigned number) const { return queues_[number]; }
 	/* A bit a queue: those notified since this was last asked. */
 	[[nodiscard]] std::uint64_t take_notified();
 	void interrupt();

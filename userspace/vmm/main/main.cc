@@ -40,6 +40,10 @@ void add_guest(CLI::App &verb, vmm::Options &options)
 		->required();
 	verb.add_option("--initrd", options.initrd, "Its initrd");
 	add_disk(verb, options, "A disk: IMAGE[,format=raw], which is never written to");
+	verb.add_option(
+		"--net", options.net,
+		"A network card: tap=NAME, or socket=PATH,peer=PATH of datagrams, as QEMU's "
+		"-netdev dgram has them");
 	verb.add_option("--command-line", options.command_line,
 			"All of the kernel's command line, but for the rate of its clock");
 	verb.add_option("--append", options.append, "More for the usual command line");
