@@ -38,6 +38,20 @@ TEST(vmm_memory, has_only_so_much)
 		EXPECT_EQ(error_of(GuestMemory::create(bytes)), EINVAL);
 }
 
+TEST(vmm_memory, knows_what_changed_besides_what_its_digest_has_seen)
+{
+	auto memory = must(GuestMemory::create(16 * mib));
+	const std::uint64_t by_guest[] = {1 << 5};
+
+	(void)memory.writable(3 * page_bytes - 1, 2);
+	memory.note_written(by_guest);
+	(void)memory.digest();
+	EXPECT_TRUE(memory.written_pages().empty());
+	EXPECT_EQ(memory.changed_pages(), (std::vector<std::uint64_t>{2, 3, 5}));
+	memory.forget_changed();
+	EXPECT_TRUE(memory.changed_pages().empty());
+}
+
 TEST(vmm_memory, has_the_digest_of_what_is_in_it)
 {
 	auto one = must(GuestMemory::create(16 * mib)), other = must(GuestMemory::create(16 * mib));

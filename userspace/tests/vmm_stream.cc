@@ -316,6 +316,63 @@ TEST(vmm_journal, ends_where_its_recorder_was_killed)
 	}
 }
 
+TEST(vmm_chunk, are_found_by_an_entry)
+{
+	std::string file = encode_head("{}");
+
+	for (unsigned i = 0; i < 5; i++)
+		file += encode_chunk(some_entries(100, i), i);
+	auto reader = must(ChunkReader::open(file));
+	EXPECT_EQ(must(reader.seek(250)), 200U);
+	EXPECT_TRUE(same(must(reader.next()).value(), some_entries(100, 2)));
+	EXPECT_EQ(must(reader.seek(0)), 0U);
+	EXPECT_TRUE(same(must(reader.next()).value(), some_entries(100, 0)));
+	EXPECT_EQ(must(reader.seek(500)), 500U) << "the end";
+	EXPECT_FALSE(must(reader.next()));
+	EXPECT_EQ(error_of(reader.seek(501)), EBADMSG);
+	EXPECT_EQ(must(reader.seek(400)), 400U) << "and back";
+	const auto whole = reader.identity();
+	EXPECT_NE(must(ChunkReader::open(std::string_view(file).substr(0, file.size() - 1)))
+			  .identity(),
+		  whole);
+	EXPECT_EQ(must(ChunkReader::open(file)).identity(), whole);
+}
+
+/* One that goes as some_run() does; its places are those behind what an exit brought. */
+TEST(vmm_journal, goes_on_from_any_place)
+{
+	const unsigned exits = 30000;
+	const Recorded recorded(exits);
+	const auto journal = replaying(recorded.file);
+	std::vector<Journal::Position> places;
+
+	for (unsigned i = 0; i < exits; i++) {
+		if (i % 997 == 0)
+			places.push_back(journal->position());
+		must(journal->exit({2, 0xffffffff80000000 + i, i * 7}));
+		must(journal->time());
+		must(journal->take(Kind::data, 20));
+		must(journal->agree(Kind::interrupt, 0x30, i, "x"));
+		must(journal->prepare());
+	}
+	must(journal->end(1, 0));
+	std::mt19937 random(3);
+
+	for (unsigned round = 0; round < 60; round++) {
+		const auto &place = places[random() % places.size()];
+
+		must(journal->seek(place));
+		EXPECT_EQ(journal->position(), place);
+		for (auto i = static_cast<unsigned>(place.exits); i < place.exits + 40 && i < exits;
+		     i++) {
+			must(journal->exit({2, 0xffffffff80000000 + i, i * 7}));
+			must(journal->time());
+			must(journal->take(Kind::data, 20));
+			must(journal->agree(Kind::interrupt, 0x30, i, "x"));
+		}
+	}
+}
+
 TEST(vmm_journal, has_a_clock_that_only_grows)
 {
 	const TemporaryFolder folder;

@@ -99,6 +99,21 @@ T head_of(std::string_view bytes)
 	return head;
 }
 
+/* Of a chunk at the front; what is in it may be damaged. */
+bool is_whole(std::string_view bytes)
+{
+	if (bytes.size() < sizeof(ChunkHead))
+		return false;
+	const auto head = head_of<ChunkHead>(bytes);
+
+	return head.magic == chunk_magic && head.bytes <= bytes.size() - sizeof(ChunkHead);
+}
+
+std::size_t whole_size(std::string_view bytes)
+{
+	return sizeof(ChunkHead) + head_of<ChunkHead>(bytes).bytes;
+}
+
 } /* namespace */
 
 std::string encode_head(std::string_view header)
@@ -149,6 +164,43 @@ Result<ChunkReader> ChunkReader::open(std::string_view file)
 		return failure(EBADMSG, "The head of the recording is damaged or cut.");
 	return ChunkReader(file.substr(sizeof(Head), head.bytes),
 			   file.substr(sizeof(Head) + head.bytes), sizeof(Head) + head.bytes);
+}
+
+ChunkReader::Identity ChunkReader::identity() const
+{
+	XXH3_state_t state;
+
+	XXH3_128bits_reset(&state);
+	XXH3_128bits_update(&state, header_.data(), header_.size());
+	for (auto rest = chunks_; is_whole(rest); rest.remove_prefix(whole_size(rest)))
+		XXH3_128bits_update(&state, rest.data(), sizeof(ChunkHead));
+	const auto hash = XXH3_128bits_digest(&state);
+
+	return {hash.low64, hash.high64};
+}
+
+Result<std::uint64_t> ChunkReader::seek(std::uint64_t entry)
+{
+	std::uint64_t first = 0;
+
+	rest_ = chunks_;
+	at_ = begin_;
+	number_ = 0;
+	cut_ = false;
+	for (; is_whole(rest_); number_++) {
+		const auto entries = head_of<ChunkHead>(rest_).entries;
+
+		if (entry < first + entries)
+			return first;
+		first += entries;
+		at_ += whole_size(rest_);
+		rest_.remove_prefix(whole_size(rest_));
+	}
+	if (entry != first)
+		return failure(EBADMSG,
+			       fmt::format("The recording has no entry {}, it ends with {}.", entry,
+					   first));
+	return first;
 }
 
 Result<std::optional<Entries>> ChunkReader::next()

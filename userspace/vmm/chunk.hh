@@ -10,6 +10,7 @@
 
 #include <libcorbel/error.hh>
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -47,13 +48,26 @@ public:
 	[[nodiscard]] Result<std::optional<Entries>> next();
 	[[nodiscard]] bool was_cut() const { return cut_; }
 
+	/*
+	 * Whose checkpoints are whose: a hash of the header and of all chunks' heads, which have the
+	 * checksums of what is in them.
+	 */
+	using Identity = std::array<std::uint64_t, 2>;
+	[[nodiscard]] Identity identity() const;
+
+	/*
+	 * Has next() give the chunk that has this entry, counted from the first of all, which may be
+	 * the one behind the last. The number of entries before that chunk.
+	 */
+	[[nodiscard]] Result<std::uint64_t> seek(std::uint64_t entry);
+
 private:
-	ChunkReader(std::string_view header, std::string_view rest, std::size_t at)
-		: header_(header), rest_(rest), at_(at)
+	ChunkReader(std::string_view header, std::string_view chunks, std::size_t at)
+		: header_(header), chunks_(chunks), rest_(chunks), begin_(at), at_(at)
 	{}
 
-	std::string_view header_, rest_;
-	std::size_t at_; /* of rest_ in the file */
+	std::string_view header_, chunks_, rest_;
+	std::size_t begin_, at_; /* of chunks_ and rest_ in the file */
 	std::uint64_t number_ = 0;
 	bool cut_ = false;
 };

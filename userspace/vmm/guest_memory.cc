@@ -14,6 +14,20 @@
 
 namespace corbel::vmm {
 
+namespace {
+
+std::vector<std::uint64_t> pages_of(std::span<const std::uint64_t> bitmap)
+{
+	std::vector<std::uint64_t> pages;
+
+	for (std::size_t i = 0; i < bitmap.size(); i++)
+		for (auto bits = bitmap[i]; bits; bits &= bits - 1)
+			pages.push_back(i * 64 + static_cast<unsigned>(std::countr_zero(bits)));
+	return pages;
+}
+
+} /* namespace */
+
 Result<GuestMemory> GuestMemory::create(std::uint64_t bytes)
 {
 	if (bytes % page_bytes || bytes < std::uint64_t{16} << 20 || bytes > std::uint64_t{3} << 30)
@@ -33,7 +47,8 @@ GuestMemory::GuestMemory(ScopedFd fd, Mapping mapping)
 	: fd_(std::move(fd)),
 	  mapping_(std::move(mapping)),
 	  digests_(pages()),
-	  written_((pages() + 63) / 64)
+	  written_((pages() + 63) / 64),
+	  changed_(written_.size())
 {
 	/* A page of zeros counts nothing until it is written. */
 }
@@ -50,24 +65,32 @@ std::span<std::byte> GuestMemory::writable(std::uint64_t address, std::uint64_t 
 	if (readable(address, bytes).empty())
 		return {};
 	for (auto page = address / page_bytes; page <= (address + bytes - 1) / page_bytes; page++)
-		written_[page / 64] |= std::uint64_t{1} << page % 64;
+		for (auto *const pages : {&written_, &changed_})
+			(*pages)[page / 64] |= std::uint64_t{1} << page % 64;
 	return {base() + address, bytes};
 }
 
 void GuestMemory::note_written(std::span<const std::uint64_t> bitmap)
 {
-	for (std::size_t i = 0; i < written_.size() && i < bitmap.size(); i++)
+	for (std::size_t i = 0; i < written_.size() && i < bitmap.size(); i++) {
 		written_[i] |= bitmap[i];
+		changed_[i] |= bitmap[i];
+	}
 }
 
 std::vector<std::uint64_t> GuestMemory::written_pages() const
 {
-	std::vector<std::uint64_t> pages;
+	return pages_of(written_);
+}
 
-	for (std::size_t i = 0; i < written_.size(); i++)
-		for (auto bits = written_[i]; bits; bits &= bits - 1)
-			pages.push_back(i * 64 + static_cast<unsigned>(std::countr_zero(bits)));
-	return pages;
+std::vector<std::uint64_t> GuestMemory::changed_pages() const
+{
+	return pages_of(changed_);
+}
+
+void GuestMemory::forget_changed()
+{
+	std::ranges::fill(changed_, 0);
 }
 
 std::uint64_t GuestMemory::digest()

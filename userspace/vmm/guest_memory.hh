@@ -23,6 +23,7 @@ constexpr std::size_t page_bytes = 4096;
 class GuestMemory {
 public:
 	using Page = std::span<std::byte, page_bytes>;
+	using ConstPage = std::span<const std::byte, page_bytes>;
 
 	[[nodiscard]] static Result<GuestMemory> create(std::uint64_t bytes);
 
@@ -40,6 +41,9 @@ public:
 	void note_written(std::span<const std::uint64_t> bitmap);
 	[[nodiscard]] std::vector<std::uint64_t> written_pages() const;
 	[[nodiscard]] std::uint64_t digest();
+	/* As note_written() and writable() told, since forget_changed() was called. */
+	[[nodiscard]] std::vector<std::uint64_t> changed_pages() const;
+	void forget_changed();
 
 private:
 	GuestMemory(ScopedFd fd, Mapping mapping);
@@ -47,7 +51,7 @@ private:
 	ScopedFd fd_;
 	Mapping mapping_;
 	std::vector<std::uint64_t> digests_; /* of pages */
-	std::vector<std::uint64_t> written_;
+	std::vector<std::uint64_t> written_, changed_;
 	std::uint64_t sum_ = 0;
 };
 

@@ -230,6 +230,7 @@ Result<void> Journal::exit(const Exit &exit)
 	if (mode_ == Mode::record) {
 		CORBEL_EXPECT(append(entry));
 		absorbed_ = area_->head;
+		since_ = entries();
 		return {};
 	}
 	const auto recorded = CORBEL_EXPECT(peek());
@@ -248,6 +249,7 @@ Result<void> Journal::exit(const Exit &exit)
 			"the entries before the exit at {:#x} are not those recorded", exit.rip)));
 	area_->head++;
 	absorbed_ = area_->head;
+	since_ = entries();
 	return {};
 }
 
@@ -308,6 +310,40 @@ Result<std::string> Journal::take(Kind kind, std::size_t limit)
 	}
 	bytes.resize(head.value);
 	return bytes;
+}
+
+/* ---- places ------------------------------------------------------------------------ */
+
+Journal::Position Journal::position()
+{
+	absorb();
+	return {exits_,	     entries(),	 since_, XXH3_64bits_digest(&chain_->state),
+		area_->last, tsc_reads()};
+}
+
+Result<void> Journal::pass_to(std::uint64_t entry)
+{
+	while (entries() < entry) {
+		CORBEL_EXPECT(peek());
+		area_->head += std::min<std::uint64_t>(filled_ - area_->head, entry - entries());
+	}
+	return {};
+}
+
+Result<void> Journal::seek(const Position &position)
+{
+	gone_ = CORBEL_EXPECT(reader_->seek(position.since));
+	area_->head = area_->end = absorbed_ = filled_ = 0;
+	ended_ = complete_ = false;
+	exits_ = position.exits;
+	CORBEL_EXPECT(pass_to(position.since));
+	absorbed_ = area_->head;
+	since_ = position.since;
+	XXH3_64bits_reset(&chain_->state);
+	CORBEL_EXPECT(pass_to(position.entry));
+	area_->last = position.last;
+	tsc_before_ = position.tsc_reads - area_->nr_tsc;
+	return {};
 }
 
 /* ---- the file ---------------------------------------------------------------------- */

@@ -50,6 +50,18 @@ public:
 		std::uint32_t digest;
 	};
 
+	/* Where a replay is. All of it, but for the number of reads, follows from the entries. */
+	struct Position {
+		std::uint64_t exits = 0;
+		std::uint64_t entry = 0; /* the next */
+		std::uint64_t since = 0; /* the first one behind the last exit */
+		std::uint64_t chain = 0; /* digest of those from there on that were taken */
+		GuestTime last = 0;
+		std::uint64_t tsc_reads = 0;
+
+		[[nodiscard]] bool operator==(const Position &) const = default;
+	};
+
 	/* @reader for a replay; a recording needs record_to(). */
 	[[nodiscard]] static Result<std::unique_ptr<Journal>>
 	create(const Settings &settings, std::optional<ChunkReader> reader = std::nullopt);
@@ -83,6 +95,10 @@ public:
 	/* Goes past one of the next entries, which is not compared. */
 	[[nodiscard]] Result<void> skip();
 
+	/* Of a replay, which goes on from there. */
+	[[nodiscard]] Position position();
+	[[nodiscard]] Result<void> seek(const Position &position);
+
 	/* Before KVM_RUN: the area has room for the module, or entries. */
 	[[nodiscard]] Result<void> prepare();
 	/* What was recorded goes to the file, if there is much of it or it is @old. */
@@ -91,6 +107,7 @@ public:
 
 	[[nodiscard]] std::uint64_t exits() const { return exits_; }
 	[[nodiscard]] std::uint64_t entries() const { return gone_ + area_->head; }
+	[[nodiscard]] std::uint64_t tsc_reads() const { return tsc_before_ + area_->nr_tsc; }
 	[[nodiscard]] std::uint64_t file_bytes() const { return writer_ ? writer_->bytes() : 0; }
 	/* Of a replay: it had no end of its own. */
 	[[nodiscard]] bool was_cut() const { return reader_ && reader_->was_cut(); }
@@ -106,6 +123,8 @@ private:
 	Result<void> append(const corbel_replay_entry &entry);
 	Result<corbel_replay_entry> next();
 	Result<void> refill();
+	/* Takes what comes before this entry. */
+	Result<void> pass_to(std::uint64_t entry);
 	void absorb();
 	/* Of the entries since the last exit, which are forgotten. */
 	std::uint32_t take_chain();
@@ -123,7 +142,9 @@ private:
 	std::uint64_t filled_ = 0; /* replay: so many of it are there to take */
 	std::uint64_t absorbed_ = 0; /* those before are in the chain */
 	std::uint64_t gone_ = 0; /* entries that were in the log and made room */
+	std::uint64_t since_ = 0; /* entries until behind the last exit */
 	std::uint64_t exits_ = 0;
+	std::uint64_t tsc_before_ = 0; /* reads, but for those that the area counts */
 	bool ended_ = false; /* all chunks are in the log, or were */
 	bool complete_ = false; /* the last of the entries is the end */
 	std::chrono::steady_clock::time_point written_out_;

@@ -12,7 +12,8 @@ namespace corbel::vmm {
 
 namespace {
 
-std::atomic<kvm_run *> kicked;
+/* The signal comes to the thread whose vCPU it is. */
+thread_local std::atomic<kvm_run *> kicked;
 
 /*
  * A signal that comes just before KVM_RUN would not end it, but the flag does.

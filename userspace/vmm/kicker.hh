@@ -17,7 +17,7 @@ namespace corbel::vmm {
 
 class Kicker {
 public:
-	/* Of the calling thread, of which there is one. @area: of the vCPU it runs. */
+	/* Of the calling thread, which has one at most. @area: of the vCPU it runs. */
 	[[nodiscard]] static Result<std::unique_ptr<Kicker>> create(kvm_run &area);
 	~Kicker();
 	Kicker(const Kicker &) = delete;

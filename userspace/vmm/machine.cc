@@ -79,6 +79,13 @@ Result<void> trap_msrs(const ScopedFd &vm)
 	return {};
 }
 
+/* Of which KVM's list has none. */
+constexpr std::array<std::uint32_t, 28> mtrrs{0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206,
+					      0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d,
+					      0x20e, 0x20f, 0x250, 0x258, 0x259, 0x268, 0x269,
+					      0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
+constexpr std::size_t most_listed_msrs = 1024;
+
 using Msrs = Counted<kvm_msr_entry, VcpuState::most_msrs>;
 
 } /* namespace */
@@ -226,14 +233,71 @@ Result<void> Machine::set_start(const kvm_regs &regs, const kvm_sregs &sregs)
 	return {};
 }
 
-Result<void> Machine::gather_written()
+Result<std::vector<kvm_msr_entry>> Machine::other_msrs() const
+{
+	auto list = std::make_unique<Counted<std::uint32_t, most_listed_msrs>>();
+	std::vector<kvm_msr_entry> found;
+	std::vector<std::uint32_t> wanted(mtrrs.begin(), mtrrs.end());
+
+	/* A list of indices has no padding behind its count. */
+	list->count = most_listed_msrs;
+	CORBEL_EXPECT(ask(kvm_, "say what MSRs it has", KVM_GET_MSR_INDEX_LIST, list.get()));
+	wanted.push_back(list->padding);
+	wanted.insert(wanted.end(), list->elements, list->elements + list->count - 1);
+	for (const auto index : wanted) {
+		Counted<kvm_msr_entry, 1> one{1, 0, {{index, 0, 0}}};
+
+		if (trap_of(index) || std::ranges::find(kept_msrs(), index) != kept_msrs().end())
+			continue;
+		/* Some are listed that this CPU has not. */
+		if (::ioctl(vcpu_.get(), KVM_GET_MSRS, &one) == 1)
+			found.push_back(one.elements[0]);
+	}
+	return found;
+}
+
+/* Most cannot be written, and need not be: they are as they were in any other VM. */
+Result<void> Machine::set_other_msrs(std::span<const kvm_msr_entry> msrs)
+{
+	const auto here = CORBEL_EXPECT(other_msrs());
+
+	for (const auto &msr : msrs) {
+		Counted<kvm_msr_entry, 1> one{1, 0, {msr}};
+		const auto is_it = [&](const auto &it) { return it.index == msr.index; };
+		const auto found = std::ranges::find_if(here, is_it);
+
+		if (found != here.end() && found->data == msr.data)
+			continue;
+		if (CORBEL_EXPECT(ask(vcpu_, "take a vCPU's state", KVM_SET_MSRS, &one)) != 1)
+			return failure(EINVAL, fmt::format("KVM does not take {:#x} for MSR {:#x}.",
+							   msr.data, msr.index));
+	}
+	return {};
+}
+
+/*
+ * KVM has the CPU forget all translations where it write-protects what was written, and where
+ * it is given another address of page tables.
+ */
+Result<void> Machine::forget_translations()
+{
+	if (CORBEL_EXPECT(gather_written()))
+		return {};
+	auto sregs = CORBEL_EXPECT(this->sregs());
+
+	sregs.cr3 ^= page_bytes;
+	CORBEL_EXPECT(ask(vcpu_, "take a vCPU's state", KVM_SET_SREGS, &sregs));
+	return {};
+}
+
+Result<bool> Machine::gather_written()
 {
 	kvm_dirty_log log{};
 
 	log.dirty_bitmap = bitmap_.data();
 	CORBEL_EXPECT(ask(vm_, "say what the guest wrote", KVM_GET_DIRTY_LOG, &log));
 	memory_.note_written(bitmap_);
-	return {};
+	return std::ranges::any_of(bitmap_, [](std::uint64_t word) { return word != 0; });
 }
 
 } /* namespace corbel::vmm */

@@ -15,6 +15,8 @@
 #include <corbel/kvm_abi.hh>
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 namespace corbel::vmm {
 
@@ -30,6 +32,7 @@ public:
 	[[nodiscard]] static Result<Machine> create(std::uint64_t memory_bytes);
 
 	[[nodiscard]] GuestMemory &memory() { return memory_; }
+	[[nodiscard]] const GuestMemory &memory() const { return memory_; }
 	[[nodiscard]] const CpuidTable &cpuid() const { return cpuid_; }
 	[[nodiscard]] int vcpu_fd() const { return vcpu_.get(); }
 	/* Of the CPU's own counter, as the guest sees it without corbel_replay.ko. */
@@ -50,11 +53,19 @@ public:
 
 	[[nodiscard]] Result<VcpuState> state() const;
 	[[nodiscard]] Result<void> set_state(const VcpuState &state);
+	/* Those that are in no VcpuState, as no guest is expected to use them: but it might. */
+	[[nodiscard]] Result<std::vector<kvm_msr_entry>> other_msrs() const;
+	[[nodiscard]] Result<void> set_other_msrs(std::span<const kvm_msr_entry> msrs);
+	/*
+	 * Memory may have other page tables than those the CPU has walked: to be called before the
+	 * guest runs with them, and before set_state().
+	 */
+	[[nodiscard]] Result<void> forget_translations();
 	[[nodiscard]] Result<void> set_start(const kvm_regs &regs, const kvm_sregs &sregs);
 	[[nodiscard]] Result<kvm_sregs> sregs() const;
 
-	/* Has the memory know what the guest wrote since this was last called. */
-	[[nodiscard]] Result<void> gather_written();
+	/* Has the memory know what the guest wrote since this was last called; if it did. */
+	Result<bool> gather_written();
 
 private:
 	Machine(GuestMemory memory, ScopedFd kvm, ScopedFd vm, ScopedFd vcpu, Mapping area,

@@ -229,6 +229,30 @@ Result<Ending> Monitor::finish(Ending ending, std::uint32_t value)
 	return ending;
 }
 
+MonitorState Monitor::state()
+{
+	return {now_,
+		counts_.interrupts,
+		counts_.halts,
+		counts_.landmarks,
+		counts_.checkpoints,
+		counts_.console_bytes,
+		result_,
+		machine_.area().request_interrupt_window};
+}
+
+void Monitor::set_state(const MonitorState &state)
+{
+	now_ = state.now;
+	counts_.interrupts = state.interrupts;
+	counts_.halts = state.halts;
+	counts_.landmarks = state.landmarks;
+	counts_.checkpoints = state.checkpoints;
+	counts_.console_bytes = state.console_bytes;
+	result_ = static_cast<std::uint8_t>(state.result);
+	machine_.area().request_interrupt_window = state.window != 0;
+}
+
 /* ---- landmarks --------------------------------------------------------------------- */
 
 bool Monitor::wants_landmark()
@@ -334,6 +358,7 @@ Result<void> Monitor::replay_landmark()
 								   "the guest does not have"));
 		std::memcpy(room.data(), page.bytes, page_bytes);
 	}
+	CORBEL_EXPECT(machine_.forget_translations());
 	CORBEL_EXPECT(machine_.set_state(state));
 	/* A landmark is only where an interrupt is welcome. */
 	machine_.area().ready_for_interrupt_injection = 1;

@@ -21,7 +21,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace corbel::vmm {
 
@@ -43,6 +45,22 @@ struct Counts {
 	std::uint64_t stops = 0; /* by signals, of which the guest knows nothing */
 };
 
+/* What a monitor knows of its guest beside devices, journal and KVM. */
+struct MonitorState {
+	GuestTime now;
+	std::uint64_t interrupts, halts, landmarks, checkpoints, console_bytes;
+	std::uint32_t result;
+	std::uint32_t window; /* KVM_RUN is to end where an interrupt is welcome */
+
+	[[nodiscard]] bool operator==(const MonitorState &) const = default;
+};
+
+/* All that one of the devices is. */
+struct DeviceBytes {
+	std::string_view name;
+	std::span<std::byte> bytes;
+};
+
 class Monitor {
 public:
 	struct Settings {
@@ -60,6 +78,16 @@ public:
 	[[nodiscard]] Result<Ending> run();
 	/* By any thread, or a signal's. */
 	void stop() { stops_ = true; }
+
+	/* Of a replay: run() goes on, and stops behind this exit. */
+	void go_to(std::uint64_t exit) { settings_.to = exit; }
+	[[nodiscard]] MonitorState state();
+	void set_state(const MonitorState &state);
+	/* Each device is one line: what it is goes to checkpoints and comes from there. */
+	[[nodiscard]] std::vector<DeviceBytes> devices()
+	{
+		return {{"board", std::as_writable_bytes(std::span(&board_, 1))}};
+	}
 
 	[[nodiscard]] const Counts &counts() const { return counts_; }
 	[[nodiscard]] GuestTime now() const { return now_; }
