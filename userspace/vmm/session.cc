@@ -2,7 +2,7 @@
 #include "session.hh"
 
 #include "boot.hh"
-#include "header.hh"
+#include "end_watch.hh"
 
 #include <libcorbel/text_file.hh>
 
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -25,17 +24,8 @@ namespace corbel::vmm {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::uint32_t recorded_tsc_khz = 1000000; /* the module's counter is in ns */
 constexpr std::size_t recording_limit = std::size_t{1} << 36;
-
-/* What a guest is made of. */
-struct Parts {
-	Header header;
-	std::string kernel, initrd;
-	Backends backends;
-};
 
 /* ---- what is run ------------------------------------------------------------------- */
 
@@ -80,7 +70,8 @@ Result<Parts> new_guest(const Options &options, const Machine &machine)
 	return parts;
 }
 
-/* Refuses what is not as it was when it was recorded. */
+} /* namespace */
+
 Result<Parts> recorded_guest(const Options &options, Header header, const Machine &machine)
 {
 	Parts parts;
@@ -142,6 +133,8 @@ void write_console(std::string_view bytes)
 	}
 }
 
+namespace {
+
 Result<ScopedFd> open_input(const std::string &path)
 {
 	if (path.empty())
@@ -155,49 +148,7 @@ Result<ScopedFd> open_input(const std::string &path)
 	return fd;
 }
 
-/* Ends who waits for the others. */
-constexpr int watch_over = SIGUSR2;
-
-sigset_t ending_signals()
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, watch_over);
-	return signals;
-}
-
-/* Has the monitor end in order when somebody asks for it. */
-class EndWatch {
-public:
-	EndWatch(Monitor &monitor, HostInput &input, const Kicker &kicker)
-		: thread_([&monitor, &input, &kicker, this] {
-			  const auto signals = ending_signals();
-			  int signal = 0;
-
-			  if (::sigwait(&signals, &signal) != 0 || done_)
-				  return;
-			  monitor.stop();
-			  input.wake();
-			  kicker.kick();
-		  })
-	{}
-	~EndWatch()
-	{
-		done_ = true;
-		::pthread_kill(thread_.native_handle(), watch_over);
-		thread_.join();
-	}
-	EndWatch(const EndWatch &) = delete;
-	EndWatch &operator=(const EndWatch &) = delete;
-
-private:
-	std::atomic<bool> done_ = false;
-	std::thread thread_;
-};
+} /* namespace */
 
 Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machine, Ending ending,
 		       const Backends &backends, double seconds)
@@ -216,12 +167,11 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 		{"checkpoints", counts.checkpoints},
 		{"stops", counts.stops},
 		{"console_bytes", counts.console_bytes},
-		{"tsc_reads", journal.area().nr_tsc},
+		{"tsc_reads", journal.tsc_reads()},
 		{"entries", journal.entries()},
 		{"file_bytes", journal.file_bytes()},
 		{"guest_seconds", static_cast<double>(monitor.now()) / 1e9},
 		{"seconds", seconds},
-		{"registers", fmt::format("{:016x}", state.digest(Part::registers))},
 		{"devices", fmt::format("{:016x}", XXH3_64bits(&monitor.board(), sizeof(Board)))},
 		{"memory", fmt::format("{:016x}", machine.memory().digest())},
 	};
@@ -238,11 +188,34 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 			{"sent", backends.net->sent()},
 			{"received", backends.net->received()},
 		};
+	for (const auto &[name, part] : {std::pair{"registers", Part::registers},
+					 {"control", Part::control},
+					 {"fpu", Part::fpu},
+					 {"msrs", Part::msrs},
+					 {"events", Part::events},
+					 {"debug", Part::debug}})
+		report[name] = fmt::format("{:016x}", state.digest(part));
 	return report;
+}
+
+Result<void> write_report(const Options &options, const Json &report)
+{
+	if (options.report.empty())
+		return {};
+	std::ofstream file(options.report);
+
+	if (!(file << report.dump() << '\n').flush())
+		return failure(EIO,
+			       fmt::format("The report {} cannot be written.", options.report));
+	return {};
 }
 
 Result<void> tell(const Options &options, const Json &report)
 {
+	if (report["ending"] == name_of(Ending::cut))
+		std::fputs("corbel-vmm: the recording was cut here: its recorder was killed, or "
+			   "the file is not complete\n",
+			   stderr);
 	std::fputs(
 		fmt::format("corbel-vmm: the guest ended: {}; {} exits, {} interrupts, {} reads of "
 			    "the counter, {} landmarks, {} checkpoints in {:.3f} s of its time; "
@@ -256,28 +229,18 @@ Result<void> tell(const Options &options, const Json &report)
 			    report["guest_seconds"].get<double>(), report["seconds"].get<double>())
 			.c_str(),
 		stderr);
-	if (options.report.empty())
-		return {};
-	std::ofstream file(options.report);
-
-	if (!(file << report.dump() << '\n').flush())
-		return failure(EIO,
-			       fmt::format("The report {} cannot be written.", options.report));
-	return {};
+	return write_report(options, report);
 }
-
-} /* namespace */
 
 Result<void> run_session(const Options &options)
 {
 	const bool replays = options.mode == Mode::replay;
-	const auto signals = ending_signals();
 	std::optional<ChunkReader> reader;
 	std::string file;
 	Header header;
 
 	/* First of all, so that every thread has them blocked. */
-	::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+	EndWatch::block_signals();
 	if (replays) {
 		auto bytes = text_of_file(options.recording, recording_limit);
 
@@ -319,15 +282,15 @@ Result<void> run_session(const Options &options)
 			 .console = write_console});
 	if (parts.backends.net && parts.backends.net->link())
 		parts.backends.net->link()->start([&input] { input.wake(); });
-	const EndWatch watch(monitor, input, *kicker);
+	const EndWatch watch([&] {
+		monitor.stop();
+		input.wake();
+		kicker->kick();
+	});
 	const auto began = std::chrono::steady_clock::now();
 	const auto ending = CORBEL_EXPECT(monitor.run());
 	const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
 
-	if (ending == Ending::cut)
-		std::fputs("corbel-vmm: the recording was cut here: its recorder was killed, or "
-			   "the file is not complete\n",
-			   stderr);
 	return tell(options, CORBEL_EXPECT(report_of(monitor, *journal, machine, ending,
 						     parts.backends, seconds.count())));
 }

@@ -3,9 +3,11 @@
 // recording-alter entry SEED IN OUT - a recording whose entries are those of IN but for one bit,
 //                                    which is printed
 // recording-alter cpu IN OUT       - one whose guest was shown another CPU
+// recording-alter adopt IN CHECKPOINTS OUT
+//                                  - checkpoints of another recording, as if they were of IN
 //
 // Checksums are made anew: what finds the change has to be the replay.
-#include <vmm/chunk.hh>
+#include <vmm/checkpoint_format.hh>
 #include <vmm/header.hh>
 
 #include <libcorbel/text_file.hh>
@@ -41,20 +43,39 @@ std::string alter_entry(Entries &entries, unsigned seed)
 	return fmt::format("entry {}, kind {:#x}, bit {}", at, static_cast<unsigned>(kind), bit);
 }
 
+int adopt(const ChunkReader &reader, const std::string &from, const std::string &to)
+{
+	auto file = text_of_file(from, std::size_t{1} << 32).value_or("");
+	CheckpointsHead head;
+
+	if (file.size() < sizeof(head))
+		return fail("there are no checkpoints");
+	file.copy(reinterpret_cast<char *>(&head), sizeof(head));
+	head.recording = reader.identity();
+	head.checksum = checksum_of(head);
+	file.replace(0, sizeof(head), reinterpret_cast<const char *>(&head), sizeof(head));
+	std::ofstream out(to, std::ios::binary);
+
+	return (out << file).flush() ? 0 : fail("it cannot be written");
+}
+
 } /* namespace */
 
 int main(int argc, char **argv)
 {
 	const std::vector<std::string> arguments(argv + 1, argv + argc);
 	const bool of_entry = arguments.size() == 4 && arguments[0] == "entry";
+	const bool adopts = arguments.size() == 4 && arguments[0] == "adopt";
 
-	if (!of_entry && (arguments.size() != 3 || arguments[0] != "cpu"))
-		return fail("entry SEED IN OUT, or cpu IN OUT");
-	const auto file = text_of_file(arguments[arguments.size() - 2]);
+	if (!of_entry && !adopts && (arguments.size() != 3 || arguments[0] != "cpu"))
+		return fail("entry SEED IN OUT, cpu IN OUT, or adopt IN CHECKPOINTS OUT");
+	const auto file = text_of_file(arguments[of_entry ? 2 : 1]);
 	auto reader = file ? ChunkReader::open(*file) : failure(ENOENT, "it cannot be read");
 
 	if (!reader)
 		return fail(reader.error().sentence);
+	if (adopts)
+		return adopt(*reader, arguments[2], arguments[3]);
 	auto header = decode_header(reader->header());
 	Entries entries;
 

@@ -64,6 +64,9 @@ void add_guest(CLI::App &verb, vmm::Options &options)
 		      "not needed");
 }
 
+constexpr const char *look =
+	"Looks at all of memory and all registers wherever the recording has digests of them";
+
 } /* namespace */
 
 int main(int argc, char **argv)
@@ -77,6 +80,11 @@ int main(int argc, char **argv)
 	auto *const run = app.add_subcommand("run", "Runs a guest");
 	auto *const record = app.add_subcommand("record", "Runs a guest and records it");
 	auto *const replay = app.add_subcommand("replay", "Has a guest do again what it did");
+	auto *const checkpoints =
+		app.add_subcommand("checkpoints", "Makes the checkpoints of a recording: a file "
+						  "beside it by which others begin anywhere");
+	auto *const go = app.add_subcommand("goto", "Goes to exits of a recording, in any order; "
+						    "needs its checkpoints");
 
 	add_guest(*run, options);
 	add_guest(*record, options);
@@ -85,14 +93,40 @@ int main(int argc, char **argv)
 	record->add_option("--checkpoint", options.checkpoint,
 			   "Exits between two digests of everything; 0: only at the end")
 		->capture_default_str();
-	replay->add_option("recording", options.recording, "What to replay")->required();
+	for (auto *const verb : {replay, checkpoints, go}) {
+		verb->add_option("recording", options.recording, "What to replay")->required();
+		verb->add_option("--kernel", options.kernel, "Where the kernel is now");
+		verb->add_option("--initrd", options.initrd, "Where the initrd is now");
+	}
+	checkpoints->add_flag("--verify", options.verify, look);
+	auto *const verify = replay->add_flag("--verify", options.verify, look);
 	replay->add_option("--to", options.to, "Stops behind this exit");
-	replay->add_flag("--verify", options.verify,
-			 "Looks at all of memory and all registers at each checkpoint");
-	replay->add_option("--kernel", options.kernel, "Where the kernel is now");
-	replay->add_option("--initrd", options.initrd, "Where the initrd is now");
+	auto *const from = replay->add_option("--from", options.from,
+					      "Begins behind this exit; needs checkpoints");
+	auto *const at = replay->add_option("--at", options.at,
+					    "Begins at this checkpoint, of which the first is 0")
+				 ->excludes(from);
+
+	replay->add_option("--jobs", options.jobs,
+			   "So many verify beside each other what is between checkpoints")
+		->check(CLI::Range(1, 256))
+		->needs(verify)
+		->excludes(from)
+		->excludes(at);
+	checkpoints->add_option("--every", options.every, "Exits between two of them")
+		->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 48))
+		->capture_default_str();
+	checkpoints
+		->add_option(
+			"--limit", options.limit,
+			"Bytes that the file may have, or 100M, or 2G: every second is given up "
+			"when it is more")
+		->transform(CLI::AsSizeValue(false))
+		->default_str("4G");
+	go->add_option("exits", options.positions,
+		       "Where to go; none: they are read from standard input, one a line");
 	add_disk(*replay, options, "Where the disk's image is now");
-	for (auto *const verb : {run, record, replay})
+	for (auto *const verb : {run, record, replay, checkpoints})
 		verb->add_option("--report", options.report, "A file for what it came to, as JSON");
 	app.footer("Exit status: 0 it ended, 1 failure, 2 wrong usage, 3 the replay differs.");
 	try {
@@ -102,7 +136,11 @@ int main(int argc, char **argv)
 	}
 	options.mode = *record ? vmm::Mode::record : *replay ? vmm::Mode::replay : vmm::Mode::plain;
 	try {
-		const auto done = vmm::run_session(options);
+		const auto done = *checkpoints		       ? vmm::make_checkpoints(options)
+				  : *go			       ? vmm::go_to_positions(options)
+				  : options.from || options.at ? vmm::replay_part(options)
+				  : options.jobs > 1	       ? vmm::verify_beside(options)
+							       : vmm::run_session(options);
 
 		if (done)
 			return 0;
