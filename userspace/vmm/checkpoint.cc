@@ -2,7 +2,6 @@
 #include "checkpoint.hh"
 
 #include <algorithm>
-#include <cstring>
 
 #include <fmt/format.h>
 
@@ -36,7 +35,7 @@ public:
 		T value{};
 
 		if (has(sizeof(value))) {
-			std::memcpy(&value, bytes_.data(), sizeof(value));
+			bytes_.copy(reinterpret_cast<char *>(&value), sizeof(value));
 			bytes_.remove_prefix(sizeof(value));
 		}
 		return value;
@@ -69,11 +68,18 @@ private:
 	bool good_ = true;
 };
 
-bool same_msrs(const std::vector<kvm_msr_entry> &a, const std::vector<kvm_msr_entry> &b)
+std::string difference_of(const std::vector<kvm_msr_entry> &there,
+			  const std::vector<kvm_msr_entry> &here)
 {
-	return std::ranges::equal(a, b, [](const auto &x, const auto &y) {
+	const auto [a, b] = std::ranges::mismatch(there, here, [](const auto &x, const auto &y) {
 		return x.index == y.index && x.data == y.data;
 	});
+
+	if (a == there.end() && b == here.end())
+		return {};
+	if (a == there.end() || b == here.end())
+		return "which MSRs there are";
+	return fmt::format("MSR {:#x}, {:#x} instead of {:#x}", b->index, b->data, a->data);
 }
 
 } /* namespace */
@@ -89,8 +95,8 @@ std::string difference_of(const Checkpoint &there, const Checkpoint &here)
 	for (const auto part : all_parts)
 		if (here.vcpu.digest(part) != there.vcpu.digest(part))
 			return std::string(name_of(part));
-	if (!same_msrs(here.msrs, there.msrs))
-		return std::string(name_of(Part::msrs));
+	if (auto msrs = difference_of(there.msrs, here.msrs); !msrs.empty())
+		return msrs;
 	return here.devices == there.devices ? std::string() : std::string(name_of(Part::devices));
 }
 

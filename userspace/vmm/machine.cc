@@ -86,6 +86,12 @@ constexpr std::array<std::uint32_t, 28> mtrrs{0x200, 0x201, 0x202, 0x203, 0x204,
 					      0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
 constexpr std::size_t most_listed_msrs = 1024;
 
+/* Which no guest has that was not given Hyper-V's leaves; some of them are clocks. */
+constexpr bool is_hyperv(std::uint32_t msr)
+{
+	return msr >> 16 == 0x4000;
+}
+
 using Msrs = Counted<kvm_msr_entry, VcpuState::most_msrs>;
 
 } /* namespace */
@@ -247,7 +253,8 @@ Result<std::vector<kvm_msr_entry>> Machine::other_msrs() const
 	for (const auto index : wanted) {
 		Counted<kvm_msr_entry, 1> one{1, 0, {{index, 0, 0}}};
 
-		if (trap_of(index) || std::ranges::find(kept_msrs(), index) != kept_msrs().end())
+		if (trap_of(index) || is_hyperv(index) ||
+		    std::ranges::find(kept_msrs(), index) != kept_msrs().end())
 			continue;
 		/* Some are listed that this CPU has not. */
 		if (::ioctl(vcpu_.get(), KVM_GET_MSRS, &one) == 1)
