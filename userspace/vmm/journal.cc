@@ -19,6 +19,8 @@ namespace corbel::vmm {
 namespace {
 
 constexpr std::uint64_t log_entries = 4 * most_in_chunk;
+/* So much of a recording is unpacked ahead: who goes from place to place needs little of it. */
+constexpr std::uint64_t at_once = most_in_chunk / 4;
 /* What is recorded reaches the file at the latest so much after it happened. */
 constexpr std::chrono::milliseconds oldest{200};
 
@@ -362,7 +364,8 @@ Result<void> Journal::refill()
 	gone_ += area_->head;
 	area_->head = absorbed_ = 0;
 	filled_ = left;
-	while (!ended_ && filled_ + most_in_chunk <= room_) {
+	while (!ended_ && filled_ + most_in_chunk <= room_ &&
+	       (filled_ == left || filled_ < at_once)) {
 		const auto chunk = CORBEL_EXPECT(reader_->next());
 
 		if (!chunk) {
