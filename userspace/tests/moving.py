@@ -66,6 +66,31 @@ class Points:
         return 1 if self.failed else 0
 
 
+class Done:
+    """What is told of each turn, also of those before a long run was cut off: they are not done
+    again.
+    """
+
+    MARK = "# done "
+
+    def __init__(self):
+        self.turns = {}
+        try:
+            with open(os.environ.get("CORBEL_DONE", ""), encoding="utf-8") as file:
+                for line in file:
+                    name, *facts = json.loads(line.removeprefix(self.MARK))
+                    self.turns.setdefault(name, []).append(facts)
+        except FileNotFoundError:
+            pass
+
+    def has(self, name, turn):
+        return len(self.turns.get(name, ())) > turn
+
+    def add(self, name, *facts):
+        self.turns.setdefault(name, []).append(facts)
+        print(self.MARK + json.dumps([name, *facts]), flush=True)
+
+
 class Ticks:
     """Bytes that a guest's debug port sends as datagrams: one for each eighth step."""
 
