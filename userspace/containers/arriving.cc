@@ -50,9 +50,11 @@ bool Arriving::is_whole() const
 	return has_mark(folder_, served_mark);
 }
 
-bool Arriving::is_stalled() const
+std::string Arriving::stall() const
 {
-	return has_mark(folder_, stalled_mark);
+	const auto text = text_of_file(folder_ / stalled_mark);
+
+	return !text ? "" : text->empty() ? "Its page server was killed." : *text;
 }
 
 /* Without a page server what is missing would read as zeros: there is nothing left of it then. */

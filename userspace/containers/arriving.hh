@@ -32,8 +32,8 @@ public:
 	[[nodiscard]] bool is_left() const;
 	/* No page of it is anywhere but in its own memory. */
 	[[nodiscard]] bool is_whole() const;
-	/* It stands still until a page comes. */
-	[[nodiscard]] bool is_stalled() const;
+	/* Why its page server has it stand still; empty: it does not. */
+	[[nodiscard]] std::string stall() const;
 	[[nodiscard]] const Group &group() const { return group_; }
 	/* Nothing: there is none. */
 	[[nodiscard]] std::optional<Memory> memory() const;

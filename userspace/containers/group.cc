@@ -7,6 +7,7 @@
 #include <libcorbel/text_file.hh>
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -169,6 +170,24 @@ Result<void> Group::freeze(bool on) const
 bool Group::is_frozen() const
 {
 	return first_line_of(folder_ / "cgroup.freeze").value_or("") == "1";
+}
+
+fs::path Group::limit_below(std::uint64_t bytes) const
+{
+	const auto number_in = [](const fs::path &file) {
+		return number_of<std::uint64_t>(first_line_of(file).value_or(""));
+	};
+
+	for (auto at = folder_; ::access((at / "cgroup.procs").c_str(), F_OK) == 0;
+	     at = at.parent_path()) {
+		const auto most = number_in(at / "memory.max");
+
+		if (!most || number_in(at / "memory.current").value_or(0) + bytes <= *most)
+			continue;
+		if (!qemu::put_into_cgroup(at / "memory.reclaim", fmt::format("{}", bytes)))
+			return at / "memory.max";
+	}
+	return {};
 }
 
 Group::Limits Group::limits() const

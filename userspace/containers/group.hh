@@ -46,6 +46,10 @@ public:
 	/* As it was asked for. */
 	[[nodiscard]] bool is_frozen() const;
 
+	/* What lets it have no more than it has, so many bytes being meant, not even when what can be
+	   reclaimed is; empty: nothing does. Itself and all above it are looked at. */
+	[[nodiscard]] std::filesystem::path limit_below(std::uint64_t bytes) const;
+
 	/* What it was limited to, by the names of its files; without what is not. */
 	using Limits = std::map<std::string, std::string>;
 	[[nodiscard]] Limits limits() const;

@@ -5,6 +5,8 @@
 
 #include "../qemu/process.hh"
 
+#include <libcorbel/text_file.hh>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -47,8 +49,9 @@ std::unexpected<Error> trouble(const fs::path &file)
  */
 class Keeper {
 public:
-	Keeper(const PageServer &server, const Journal &journal, int lock)
+	Keeper(const PageServer &server, const Journal &journal, int reserve, int lock)
 		: journal_(journal),
+		  reserve_(reserve),
 		  lock_(lock),
 		  over_(server.folder / over_mark),
 		  went_(server.folder / went_mark),
@@ -57,7 +60,8 @@ public:
 		  folder_(server.folder),
 		  group_(server.group),
 		  memory_(fmt::format("{}", server.memory)),
-		  fd_(fmt::format("{}", journal.fd()))
+		  journal_fd_(fmt::format("{}", journal.fd())),
+		  reserve_fd_(fmt::format("{}", reserve))
 	{}
 
 	/* For when the process of @pidfd has ended; its number, or -1. */
@@ -109,9 +113,9 @@ private:
 
 	[[noreturn]] void take_over() const
 	{
-		const char *arguments[] = {"corbeld",	    "--serve-container", folder_.c_str(),
-					   memory_.c_str(), group_.c_str(),	 fd_.c_str(),
-					   nullptr};
+		const char *arguments[] = {
+			"corbeld",	"--serve-container", folder_.c_str(),	  memory_.c_str(),
+			group_.c_str(), journal_fd_.c_str(), reserve_fd_.c_str(), nullptr};
 
 		for (const auto &entry : journal_.entries()) {
 			(void)::fcntl(entry.fd, F_SETFD, 0);
@@ -120,6 +124,7 @@ private:
 					      0);
 		}
 		(void)::fcntl(journal_.fd(), F_SETFD, 0);
+		(void)::fcntl(reserve_, F_SETFD, 0);
 		(void)::fcntl(lock_, F_SETFD, 0);
 		::execv("/proc/self/exe", const_cast<char *const *>(arguments));
 		/* It stays frozen. */
@@ -130,20 +135,22 @@ private:
 	}
 
 	const Journal &journal_;
-	int lock_;
-	std::string over_, went_, stalled_, freeze_, folder_, group_, memory_, fd_;
+	int reserve_, lock_;
+	std::string over_, went_, stalled_, freeze_, folder_, group_, memory_, journal_fd_,
+		reserve_fd_;
 };
 
 /* ---- what CRIU and the kernel tell ------------------------------------------------- */
 
 class Serving {
 public:
-	Serving(const PageServer &server, Memory memory, Journal journal, ScopedFd lock)
+	Serving(const PageServer &server, Memory memory, Journal journal, Reserve reserve,
+		ScopedFd lock)
 		: server_(server),
 		  journal_(std::move(journal)),
 		  lock_(std::move(lock)),
-		  keeper_(server_, journal_, lock_.get()),
-		  supply_(server_, std::move(memory), journal_)
+		  keeper_(server_, journal_, reserve.fd(), lock_.get()),
+		  supply_(server_, std::move(memory), journal_, std::move(reserve))
 	{}
 
 	[[nodiscard]] Result<void> begin(bool again)
@@ -302,12 +309,16 @@ bool has_mark(const fs::path &folder, const char *mark)
 	return ::access((folder / mark).c_str(), F_OK) == 0;
 }
 
-Result<void> set_mark(const fs::path &folder, const char *mark)
+/* All of it is there as soon as anything is. */
+Result<void> set_mark(const fs::path &folder, const char *mark, const std::string &text)
 {
-	const ScopedFd fd(
-		::open((folder / mark).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+	const auto path = (folder / mark).string(), unfinished = path + ".new";
+	const ScopedFd fd(::open(unfinished.c_str(),
+				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
 
-	if (!fd)
+	if (!fd ||
+	    ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+	    ::rename(unfinished.c_str(), path.c_str()) != 0)
 		return trouble(folder / mark);
 	return {};
 }
@@ -315,12 +326,15 @@ Result<void> set_mark(const fs::path &folder, const char *mark)
 Result<void> PageServer::start(const std::string &program) const
 {
 	const auto socket = folder / "images" / "lazy-pages.socket";
-	const auto deadline = std::chrono::steady_clock::now() + 30s;
+	/* All of its reserve is allocated. */
+	const auto deadline = std::chrono::steady_clock::now() + 90s;
 
-	CORBEL_EXPECT(
-		qemu::start_apart(program, {"corbeld", "--serve-container", folder.string(),
-					    fmt::format("{}", memory), group.string(), "-1"}));
+	CORBEL_EXPECT(qemu::start_apart(program,
+					{"corbeld", "--serve-container", folder.string(),
+					 fmt::format("{}", memory), group.string(), "-1", "-1"}));
 	while (::access(socket.c_str(), F_OK) != 0) {
+		if (has_mark(folder, refused_mark))
+			return failure(ENOMEM, first_line_of(folder / refused_mark).value_or(""));
 		if (std::chrono::steady_clock::now() > deadline)
 			return failure(ETIMEDOUT,
 				       fmt::format("The page server in {} does not begin.",
@@ -351,7 +365,7 @@ Result<void> PageServer::end() const
 	return {};
 }
 
-int serve_container(const PageServer &server, int journal)
+int serve_container(const PageServer &server, int journal, int reserve)
 {
 	/* Whoever looks whether there is a server has it for a moment. */
 	auto lock = open_lock(server.folder);
@@ -366,7 +380,13 @@ int serve_container(const PageServer &server, int journal)
 	if (!lock || !memory || !written)
 		return 1;
 	prepare_process();
-	Serving serving(server, *std::move(memory), *std::move(written), std::move(lock));
+	auto held = reserve < 0 ? Reserve::make(memory->bytes()) : Reserve::of(reserve);
+	if (!held) {
+		(void)set_mark(server.folder, refused_mark, held.error().sentence);
+		return 1;
+	}
+	Serving serving(server, *std::move(memory), *std::move(written), *std::move(held),
+			std::move(lock));
 	if (!serving.begin(journal >= 0))
 		return 1;
 	/* Threads that wait for a page may do so for ever. */

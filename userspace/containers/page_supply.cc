@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "page_supply.hh"
 
-#include "group.hh"
 #include "images.hh"
 
 #include "../qemu/cgroup.hh"
@@ -25,13 +24,19 @@ using namespace std::chrono_literals;
 constexpr auto stall_limit = 1s;
 constexpr auto retry_after = 1ms, no_memory_after = 100ms, fill_after = 20ms;
 constexpr std::uint64_t at_once = 64; /* pages, of those that nobody waits for */
+/* Is left to the container below its limit while it runs: it forks, and makes new pages. */
+constexpr std::uint64_t own_share = std::uint64_t{2} << 20;
 /* Where a process can have memory. */
 constexpr std::uint64_t lowest = 1 << 16, highest = (std::uint64_t{1} << 47) - page_size;
 
 } /* namespace */
 
-PageSupply::PageSupply(PageServer server, Memory memory, Journal &journal)
-	: server_(std::move(server)), memory_(std::move(memory)), journal_(journal)
+PageSupply::PageSupply(PageServer server, Memory memory, Journal &journal, Reserve reserve)
+	: server_(std::move(server)),
+	  group_(server_.group),
+	  memory_(std::move(memory)),
+	  journal_(journal),
+	  reserve_(std::move(reserve))
 {}
 
 PageSupply::~PageSupply()
@@ -210,9 +215,26 @@ void PageSupply::wake(int fd, std::uint64_t address, std::uint64_t bytes)
 	(void)::ioctl(fd, UFFDIO_WAKE, &range);
 }
 
+/* Where copying would have the OOM killer look for somebody, it is not tried. */
+std::string PageSupply::shortage(std::uint64_t bytes) const
+{
+	if (const auto limit = group_.limit_below(bytes); !limit.empty())
+		return fmt::format("There is no room for its pages below {}.", limit.string());
+	if (reserve_.held() == 0 && available_memory() < bytes)
+		return "There is no free memory for its pages.";
+	return {};
+}
+
 PageSupply::Put PageSupply::put(int fd, const MissingRun &run, const std::byte *from)
 {
 	auto &missing = processes_[fd];
+
+	if (auto reason = shortage(run.pages * page_size + (stalled_ ? 0 : own_share));
+	    !reason.empty()) {
+		short_ = std::move(reason);
+		return Put::no_room;
+	}
+	reserve_.make_room(run.pages);
 	const auto done = copy(fd, run, from);
 	auto end = run.address + run.pages * page_size;
 
@@ -220,6 +242,8 @@ PageSupply::Put PageSupply::put(int fd, const MissingRun &run, const std::byte *
 	case -EAGAIN:
 		return Put::again;
 	case -ENOMEM:
+		/* Others were faster. */
+		reserve_.count(run.pages);
 		return Put::no_memory;
 	case -ESRCH:
 	case -EBADF:
@@ -239,6 +263,7 @@ PageSupply::Put PageSupply::put(int fd, const MissingRun &run, const std::byte *
 			return Put::no_memory;
 		}
 		end = run.address + static_cast<std::uint64_t>(done);
+		reserve_.count(static_cast<std::uint64_t>(done) / page_size);
 	}
 	missing.drop(run.address, end);
 	return Put::done;
@@ -294,6 +319,8 @@ void PageSupply::bring(const std::stop_token &stop, unsigned number, int fd, std
 		} else if (how == Put::no_memory) {
 			if (since_[number].load() == 0)
 				stalls(number, true);
+			std::this_thread::sleep_for(no_memory_after);
+		} else if (how == Put::no_room) {
 			std::this_thread::sleep_for(no_memory_after);
 		} else {
 			std::this_thread::sleep_for(retry_after);
@@ -351,29 +378,50 @@ void PageSupply::fill(const std::stop_token &stop)
 
 /* ---- whether it may run ------------------------------------------------------------ */
 
+std::string PageSupply::stall()
+{
+	const auto now = Clock::now();
+
+	if (failed_)
+		return "A page that it waits for will not come.";
+	{
+		const std::lock_guard guard(lock_);
+
+		/* It goes on when there is room for more than a page, or has them all. */
+		if (!short_.empty())
+			short_ = shortage(page_size + own_share);
+		if (!short_.empty())
+			return short_;
+	}
+	for (const auto &since : since_)
+		if (const auto begun = since.load();
+		    begun != 0 && now.time_since_epoch() - Clock::duration(begun) > stall_limit)
+			return "A page that it waits for has not come.";
+	return {};
+}
+
 void PageSupply::look_at_stalls()
 {
 	const auto now = Clock::now();
-	bool stall = failed_;
 
 	if (now - looked_ > 1s) {
 		looked_ = now;
 		forget_dead();
 	}
-	for (const auto &since : since_)
-		if (const auto begun = since.load();
-		    begun != 0 && now.time_since_epoch() - Clock::duration(begun) > stall_limit)
-			stall = true;
-	if (!stall)
+	const auto reason = stall();
+	if (reason.empty())
 		return let_go();
-	if (stalled_ || !has_mark(server_.folder, went_mark))
+	if (!has_mark(server_.folder, went_mark) || (stalled_ && reason == stalled_as_))
 		return;
 	/* Who has frozen it before lets it go himself. */
-	if (Group(server_.group).is_frozen())
+	if (!stalled_ && group_.is_frozen())
 		return;
-	stalled_ = set_mark(server_.folder, stalled_mark).has_value();
-	if (stalled_)
+	if (!set_mark(server_.folder, stalled_mark, reason))
+		return;
+	if (!stalled_)
 		(void)qemu::put_into_cgroup(server_.group / "cgroup.freeze", "1");
+	stalled_ = true;
+	stalled_as_ = reason;
 }
 
 void PageSupply::let_go()

@@ -10,7 +10,9 @@
 
 #include "journal.hh"
 #include "missing.hh"
+#include "group.hh"
 #include "page_server.hh"
+#include "reserve.hh"
 
 #include <libcorbel/memory.hh>
 
@@ -29,7 +31,7 @@ namespace corbel::containers {
 class PageSupply {
 public:
 	/* @journal outlives it. */
-	PageSupply(PageServer server, Memory memory, Journal &journal);
+	PageSupply(PageServer server, Memory memory, Journal &journal, Reserve reserve);
 	~PageSupply();
 	PageSupply(const PageSupply &) = delete;
 
@@ -59,7 +61,7 @@ private:
 		int fd;
 		std::uint64_t address;
 	};
-	enum class Put { done, again, no_memory };
+	enum class Put { done, again, no_room, no_memory };
 
 	void apply(const Journal::Entry &entry);
 	void forget_dead();
@@ -76,24 +78,31 @@ private:
 	[[nodiscard]] static std::int64_t copy(int fd, const MissingRun &run,
 					       const std::byte *from);
 	static void wake(int fd, std::uint64_t address, std::uint64_t bytes);
+	/* Why so much cannot be given to its processes now; empty: it can. */
+	[[nodiscard]] std::string shortage(std::uint64_t bytes) const;
+	/* Why it has to stand still; empty: it need not. */
+	[[nodiscard]] std::string stall();
 	void stalls(unsigned number, bool begins);
 	[[nodiscard]] bool all_here();
 
 	PageServer server_;
+	Group group_;
 	Memory memory_;
 	Journal &journal_;
+	Reserve reserve_;
 	const std::byte *pages_ = nullptr;
 
 	std::mutex lock_;
 	std::condition_variable_any more_;
 	std::map<int, Missing> processes_; /* by their descriptors */
 	std::deque<Fault> faults_;
+	std::string short_; /* why there was no room for a page, the last time */
 	bool all_here_ = false;
 
 	/* Since when each of the threads waits; 0: it does not. */
 	std::array<std::atomic<Clock::rep>, workers + 1> since_{};
-	std::atomic<bool> failed_ = false;
-	bool stalled_ = false;
+	std::atomic<bool> failed_ = false, stalled_ = false;
+	std::string stalled_as_;
 	Clock::time_point looked_{};
 	std::vector<std::jthread> threads_;
 };

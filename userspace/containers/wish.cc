@@ -2,15 +2,15 @@
 #include "wish.hh"
 
 #include "criu.hh"
+#include "reserve.hh"
 
 #include "../migrate/data_socket.hh"
 
 #include <libcorbel/device.hh>
-#include <libcorbel/text_file.hh>
+#include <libcorbel/number.hh>
 
 #include <algorithm>
 #include <cerrno>
-#include <sstream>
 
 #include <fmt/format.h>
 
@@ -21,18 +21,8 @@ namespace {
 using qemu::Json;
 
 constexpr std::size_t longest_name = 128;
-/* A sixteenth more than it has, and a little; and what a fork of a process adds. */
-constexpr std::uint64_t room_part = 16, room = std::uint64_t{4} << 20;
-
-std::uint64_t available()
-{
-	std::istringstream words(text_of_file("/proc/meminfo").value_or(""));
-
-	for (std::string word; words >> word;)
-		if (std::uint64_t kib = 0; word == "MemAvailable:" && words >> kib)
-			return kib << 10;
-	return 0;
-}
+/* A part more than it has, and a little; and what a fork of a process adds. */
+constexpr std::uint64_t room = std::uint64_t{4} << 20;
 
 } /* namespace */
 
@@ -85,6 +75,22 @@ std::uint64_t bytes_for(const Group &group)
 	return (wanted + CORBEL_MEMORY_PIECE - 1) / CORBEL_MEMORY_PIECE * CORBEL_MEMORY_PIECE;
 }
 
+Result<void> check_limit(const Group &group)
+{
+	const auto limits = group.limits();
+	const auto found = limits.find("memory.max");
+	const auto most =
+		found == limits.end() ? std::nullopt : number_of<std::uint64_t>(found->second);
+
+	if (const auto has = group.memory(); most && has > *most)
+		return failure(ENOMEM,
+			       fmt::format("The processes of {} come to {} MiB there, as each has "
+					   "for itself what they share here, and its memory.max "
+					   "lets them have {} MiB: raise that first.",
+					   group.name(), has >> 20, *most >> 20));
+	return {};
+}
+
 bool is_name(const std::string &name)
 {
 	return !name.empty() && name.size() <= longest_name && name.front() != '.' &&
@@ -112,7 +118,7 @@ std::vector<std::string> obstacles(const Wish &wish, const Group &there)
 		found.push_back(
 			fmt::format("It has no memory objects: {}", device.error().sentence));
 	/* What comes is reserved, and each page is there twice for a while. */
-	if (const auto free = available(); free / 2 < wish.bytes)
+	if (const auto free = available_memory(); free / 2 < wish.bytes)
 		found.push_back(
 			fmt::format("It takes {} MiB of memory there while it comes, and {} "
 				    "MiB are free.",

@@ -32,6 +32,9 @@ struct Wish {
 /* With room for what it takes until it stands still. */
 [[nodiscard]] std::uint64_t bytes_for(const Group &group);
 
+/* ENOMEM: its processes come to more than its own memory.max lets them have there. */
+[[nodiscard]] Result<void> check_limit(const Group &group);
+
 /* Letters, digits and what else a cgroup's name may have here. */
 [[nodiscard]] bool is_name(const std::string &name);
 

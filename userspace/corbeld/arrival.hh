@@ -24,6 +24,7 @@ struct Arrivals::Arrival {
 	/* If it is no VM; of `wish` only what both have is of use then. */
 	std::optional<containers::Wish> container;
 	std::optional<containers::Arriving> coming;
+	std::string stall; /* as it was told to people */
 	migrate::DestinationRecord record;
 	std::string why; /* it was refused */
 	std::string lost_pages; /* as text_of_pages() tells them */

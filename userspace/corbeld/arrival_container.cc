@@ -81,6 +81,13 @@ void Arrivals::look_at_container(Arrival &arrival, DestinationSeen &seen) const
 {
 	const auto &coming = *arrival.coming;
 
+	if (auto stall = coming.stall(); stall != arrival.stall) {
+		arrival.stall = std::move(stall);
+		if (!arrival.stall.empty())
+			warnings_.add(
+				jobs::Severity::warning,
+				fmt::format("{} stands still: {}", arrival.title(), arrival.stall));
+	}
 	arrival.find_memory(options_);
 	seen.guest = guest_of(coming.state());
 	seen.all_here = coming.is_whole();

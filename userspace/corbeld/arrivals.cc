@@ -619,6 +619,8 @@ std::string Arrivals::pages_of(Arrival &arrival)
 {
 	jobs::Json json = jobs::Json::object();
 
+	if (!arrival.stall.empty())
+		json["stall"] = arrival.stall;
 	if (arrival.memory)
 		if (const auto info = arrival.memory->info()) {
 			json["bytes"] = info->bytes;

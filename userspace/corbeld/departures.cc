@@ -174,6 +174,7 @@ Result<std::string> Departures::plan_container(const Json &argument)
 		return failure(EBUSY, fmt::format("{} is frozen: let it go on first, or it would "
 						  "run there.",
 						  group.name()));
+	CORBEL_EXPECT(containers::check_limit(group));
 	(void)CORBEL_EXPECT(Device::open());
 	if (!wish.plain && !kernel_has_tls())
 		return no_kernel_tls();

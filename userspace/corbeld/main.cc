@@ -56,11 +56,11 @@ int main(int argc, char **argv)
 	if (argc == 5 && argv[1] == std::string_view("--watch-lease"))
 		return migrate::watch_lease(argv[2], std::atoi(argv[3]),
 					    std::strtoull(argv[4], nullptr, 10));
-	if (argc == 6 && argv[1] == std::string_view("--serve-container"))
+	if (argc == 7 && argv[1] == std::string_view("--serve-container"))
 		return containers::serve_container(
 			{argv[2], static_cast<std::uint32_t>(std::strtoul(argv[3], nullptr, 10)),
 			 argv[4]},
-			std::atoi(argv[5]));
+			std::atoi(argv[5]), std::atoi(argv[6]));
 	if (argc == 5 && argv[1] == std::string_view("--restore-container"))
 		return containers::restore_container(
 			argv[2], static_cast<std::uint32_t>(std::strtoul(argv[3], nullptr, 10)),

@@ -648,6 +648,11 @@ void Mover::sample(Work &work, const std::string &pages)
 
 	if (!parsed || !parsed->is_object() || parsed->empty())
 		return;
+	if (const auto stall = qemu::string_in(*parsed, "stall"); stall != stall_) {
+		stall_ = stall;
+		note(work, "drain",
+		     stall.empty() ? "it goes on there" : "it stands still there: " + stall);
+	}
 	const auto bytes = qemu::number_in(*parsed, "bytes");
 	const auto present = qemu::number_in(*parsed, "present");
 	all_there_ = bytes > 0 && present == bytes;

@@ -118,6 +118,7 @@ private:
 	std::string trouble_;
 	std::optional<migrate::DestinationSays> peer_;
 	std::string why_; /* the destination refused */
+	std::string stall_; /* why it stands still there, as the destination says */
 	std::uint64_t answer_ = 0; /* number of the last one */
 	Clock::time_point heard_ = Clock::now(), granted_ = Clock::now();
 	Clock::time_point last_sample_{};

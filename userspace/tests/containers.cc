@@ -3,12 +3,17 @@
 #include "../containers/journal.hh"
 #include "../containers/leaving.hh"
 #include "../containers/missing.hh"
+#include "../containers/reserve.hh"
 #include "../containers/wish.hh"
 
 #include "temporary_folder.hh"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace corbel::containers {
@@ -295,6 +300,103 @@ TEST(ContainerGroup, WhatNamesNoneIsToldSo)
 {
 	for (const char *id : {"", "/", ".", "..", "../x", "/etc"})
 		EXPECT_FALSE(Group::find(id)) << id;
+}
+
+/* ---- what is held ------------------------------------------------------------------ */
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+std::uint64_t allocated(int fd)
+{
+	struct stat facts{};
+
+	return ::fstat(fd, &facts) == 0 ? static_cast<std::uint64_t>(facts.st_blocks) * 512 : 0;
+}
+
+TEST(ContainerReserve, IsAllocatedAndGivenBackAsPagesCome)
+{
+	auto reserve = Reserve::make(mib);
+
+	ASSERT_TRUE(reserve) << reserve.error().sentence;
+	EXPECT_EQ(reserve->held(), mib);
+	EXPECT_EQ(allocated(reserve->fd()), mib);
+	/* That they are meant to come is no more than that, however often. */
+	for (int i = 0; i < 5; i++)
+		reserve->make_room(16);
+	EXPECT_EQ(reserve->held(), mib - 17 * page_size);
+	EXPECT_EQ(allocated(reserve->fd()), reserve->held());
+	reserve->count(16);
+	reserve->make_room(1);
+	EXPECT_EQ(reserve->held(), mib - 18 * page_size);
+	reserve->count(1);
+	for (int i = 0; i < 300; i++) {
+		reserve->make_room(1);
+		reserve->count(1);
+	}
+	EXPECT_EQ(reserve->held(), 0U);
+	EXPECT_EQ(allocated(reserve->fd()), 0U);
+}
+
+TEST(ContainerReserve, WhoTakesOverHasWhatIsLeft)
+{
+	auto reserve = Reserve::make(mib);
+
+	ASSERT_TRUE(reserve);
+	reserve->make_room(32);
+	auto next = Reserve::of(::dup(reserve->fd()));
+	ASSERT_TRUE(next) << next.error().sentence;
+	EXPECT_EQ(next->held(), mib - 34 * page_size);
+	next->make_room(16);
+	EXPECT_EQ(next->held(), mib - 51 * page_size);
+}
+
+TEST(ContainerReserve, MoreThanThereIsIsRefused)
+{
+	const auto before = available_memory();
+	const auto reserve = Reserve::make(before + (std::uint64_t{64} << 30));
+
+	ASSERT_FALSE(reserve);
+	EXPECT_EQ(reserve.error().number, ENOMEM);
+	EXPECT_TRUE(reserve.error().sentence.contains("MiB are free"));
+	EXPECT_GT(available_memory(), before / 2);
+}
+
+TEST(ContainerGroup, ALimitAboveItCounts)
+{
+	const TemporaryFolder folder;
+	const auto above = folder.path() / "above", own = above / "own";
+
+	std::filesystem::create_directories(own);
+	for (const auto *file : {"above/cgroup.procs", "above/own/cgroup.procs"})
+		folder.write(file, "");
+	const Group group(own);
+	EXPECT_EQ(group.limit_below(mib), "");
+	folder.write("above/own/memory.max", "max\n");
+	folder.write("above/memory.max", "4194304\n");
+	folder.write("above/memory.current", "3145728\n");
+	EXPECT_EQ(group.limit_below(mib), "");
+	EXPECT_EQ(group.limit_below(mib + 1), above / "memory.max");
+	/* The kernel takes the order: it has found as much to reclaim. */
+	folder.write("above/memory.reclaim", "");
+	EXPECT_EQ(group.limit_below(mib + 1), "");
+}
+
+TEST(ContainerGroup, MoreThanItsOwnLimitDoesNotMove)
+{
+	const TemporaryFolder folder;
+	const Group group(folder.path());
+
+	folder.write("cgroup.procs", fmt::format("{}\n", ::getpid()));
+	EXPECT_TRUE(check_limit(group));
+	folder.write("memory.max", "max\n");
+	EXPECT_TRUE(check_limit(group));
+	folder.write("memory.max", fmt::format("{}\n", group.memory() + 64 * mib));
+	EXPECT_TRUE(check_limit(group));
+	folder.write("memory.max", "4096\n");
+	const auto refused = check_limit(group);
+	ASSERT_FALSE(refused);
+	EXPECT_EQ(refused.error().number, ENOMEM);
+	EXPECT_TRUE(refused.error().sentence.contains("memory.max"));
 }
 
 } /* namespace */
