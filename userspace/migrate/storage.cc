@@ -107,10 +107,18 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 			found.push_back(fmt::format("{} is not there, and is not moved along as "
 						    "the VM may only read it: copy it there.",
 						    path));
-		else if (disk.format != "raw" || !identity.starts_with("file "))
-			found.push_back(fmt::format("{} is not there, and is not moved along: "
-						    "that is done for files of the format raw.",
+		else if (!identity.starts_with("file "))
+			found.push_back(fmt::format("{} is not there, and is not moved along as it "
+						    "is a device: give the VM one there that both "
+						    "hosts reach, or have its disk in a file.",
 						    path));
+		else if (disk.format != "raw")
+			found.push_back(
+				fmt::format("{} is not there, and is not moved along as its "
+					    "format is {}: with the VM stopped, copy it to "
+					    "a path that both hosts have, or make a raw one "
+					    "of it by `qemu-img convert -O raw`.",
+					    path, disk.format));
 		if (::stat(folder.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode) ||
 		    ::statvfs(folder.c_str(), &space) != 0) {
 			found.push_back(
