@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-PATIENCE = 120.0
+PATIENCE = 120.0 * float(os.environ.get("CORBEL_PATIENCE", "1"))
 MEMORY_INFO = 0xC000CB61 | 112 << 16  # CORBEL_MEMORY_INFO
 
 
