@@ -99,7 +99,7 @@ Result<void> Verification::play(Player &player, std::size_t segment, Outcome &ou
 		CORBEL_EXPECT(player.restore(start));
 	if (segment == last_)
 		return report(player, CORBEL_EXPECT(player.play(options_.to)), outcome);
-	auto ending = CORBEL_EXPECT(player.play(file_.at(segment).position.exits));
+	const auto ending = CORBEL_EXPECT(player.play(file_.at(segment).position.exits));
 	const auto difference = ending == Ending::position
 					? CORBEL_EXPECT(player.difference_at(segment))
 					: std::string(name_of(ending));
@@ -107,7 +107,7 @@ Result<void> Verification::play(Player &player, std::size_t segment, Outcome &ou
 	if (difference.empty())
 		return {};
 	if (ending == Ending::position)
-		ending = CORBEL_EXPECT(player.play(options_.to));
+		(void)CORBEL_EXPECT(player.play(options_.to));
 	return failure(EBADMSG,
 		       fmt::format("The replay comes to another state than checkpoint {}, at exit "
 				   "{}, and is that of the recording: what differs is {}. "
