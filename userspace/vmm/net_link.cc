@@ -139,6 +139,7 @@ void NetLink::work()
 		if ((::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) ||
 		    polled[1].revents)
 			return;
+		/* NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): no lock is held here */
 		const auto size = ::read(fd_.get(), frame.data(), frame.size());
 
 		if (size < 0 && errno != EAGAIN && errno != EINTR)
