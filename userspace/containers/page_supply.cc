@@ -387,9 +387,9 @@ std::string PageSupply::stall()
 	{
 		const std::lock_guard guard(lock_);
 
-		/* It goes on when there is room for more than a page, or has them all. */
+		/* It goes on when whoever tries next finds room, or has them all. */
 		if (!short_.empty())
-			short_ = shortage(page_size + own_share);
+			short_ = shortage(at_once * page_size + own_share);
 		if (!short_.empty())
 			return short_;
 	}
