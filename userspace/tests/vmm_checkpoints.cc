@@ -12,9 +12,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <random>
 
 namespace {
@@ -26,7 +28,7 @@ using corbel::test::must;
 using corbel::test::TemporaryFolder;
 
 constexpr std::uint64_t mib = 1 << 20, pages = 16 * mib / page_bytes;
-constexpr CheckpointsOf whose{{1, 2}, 16 * mib, 10};
+constexpr CheckpointsOf whose{{1, 2}, 16 * mib, 0, 10};
 
 Checkpoint some_checkpoint(std::uint64_t exits)
 {
@@ -71,9 +73,16 @@ struct World {
 		for (unsigned i = 0; i < changes; i++)
 			change(random() % reach);
 		exits += writer.every();
-		must(writer.add(some_checkpoint(exits), memory, memory.changed_pages()));
+		must(writer.add(some_checkpoint(exits), bytes_of(), memory.changed_pages()));
 		memory.forget_changed();
 		then[exits] = copy();
+	}
+	[[nodiscard]] CheckpointWriter::BytesOf bytes_of()
+	{
+		return [this](std::uint64_t page) {
+			return GuestMemory::ConstPage(memory.base() + page * page_bytes,
+						      page_bytes);
+		};
 	}
 	[[nodiscard]] std::string copy()
 	{
@@ -198,7 +207,7 @@ TEST(vmm_checkpoints, of_which_there_is_no_room_for_one_are_refused_and_leave_no
 		for (std::uint64_t page = 0; page < 100; page++)
 			for (auto &byte : world.memory.writable(page * page_bytes, page_bytes))
 				byte = static_cast<std::byte>(world.random());
-		EXPECT_EQ(error_of(writer.add(some_checkpoint(10), world.memory,
+		EXPECT_EQ(error_of(writer.add(some_checkpoint(10), world.bytes_of(),
 					      world.memory.changed_pages())),
 			  EFBIG);
 	}
@@ -305,6 +314,53 @@ TEST(vmm_checkpoints, are_decoded_from_anything)
 			bytes[random() % bytes.size()] = static_cast<char>(random());
 		(void)decode_checkpoint(bytes);
 	}
+}
+
+TEST(vmm_checkpoints, has_what_is_on_a_disk_behind_memory)
+{
+	const TemporaryFolder folder;
+	const auto path = folder.path() / "c";
+	auto with_disk = whose;
+	std::map<std::uint64_t, std::vector<std::byte>> blocks;
+
+	with_disk.disk = 10 * page_bytes + 512;
+	EXPECT_EQ(with_disk.pages(), 16 * mib / page_bytes + 11);
+	auto writer = must(CheckpointWriter::create(path, with_disk, mib));
+	const auto first = 16 * mib / page_bytes;
+	const auto add = [&](std::uint64_t exits, std::uint64_t block, int byte) {
+		blocks[first + block].assign(page_bytes, static_cast<std::byte>(byte));
+		must(writer.add(
+			some_checkpoint(exits),
+			[&](std::uint64_t page) {
+				return std::span(std::as_const(blocks[page])).first<page_bytes>();
+			},
+			{first + block}));
+	};
+
+	add(10, 0, 1);
+	add(20, 10, 2);
+	add(30, 0, 0);
+	must(writer.finish());
+	const auto file = must(CheckpointFile::open(path, with_disk));
+	const auto byte_of = [&](std::size_t checkpoint, std::uint64_t block) {
+		const auto *const version = file.version(checkpoint, first + block);
+		std::array<std::byte, page_bytes> page{std::byte{0xff}};
+
+		if (version)
+			must(file.load(*version, page));
+		return version ? static_cast<int>(page[7]) : -1;
+	};
+
+	EXPECT_EQ(byte_of(0, 0), 1);
+	EXPECT_EQ(byte_of(1, 0), 1);
+	EXPECT_EQ(byte_of(2, 0), 0);
+	EXPECT_EQ(byte_of(0, 10), -1);
+	EXPECT_EQ(byte_of(2, 10), 2);
+	EXPECT_EQ(file.changing_pages().size(), 2U);
+	/* Of a recording with another disk, or without. */
+	EXPECT_EQ(error_of(CheckpointFile::open(path, whose)), EXDEV);
+	with_disk.disk += page_bytes;
+	EXPECT_EQ(error_of(CheckpointFile::open(path, with_disk)), EXDEV);
 }
 
 } /* namespace */

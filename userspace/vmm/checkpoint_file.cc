@@ -94,8 +94,8 @@ Result<CheckpointFile> CheckpointFile::open(const std::string &path, const Check
 	if (static_cast<std::uint64_t>(status.st_size) < sizeof(CheckpointsHead))
 		return file.damaged("the file has no head");
 	CORBEL_EXPECT(file.read_head(wanted));
-	file.changes_.resize(wanted.memory / page_bytes);
-	while (CORBEL_EXPECT(file.read_one(static_cast<std::uint64_t>(status.st_size))))
+	while (CORBEL_EXPECT(
+		file.read_one(static_cast<std::uint64_t>(status.st_size), wanted.pages())))
 		;
 	return file;
 }
@@ -111,9 +111,10 @@ Result<void> CheckpointFile::read_head(const CheckpointsOf &wanted)
 		return failure(EPROTO, fmt::format("The checkpoints {} are of format {}, and this "
 						   "corbel-vmm reads format {}.",
 						   path_, head.version, checkpoints_version));
-	if (checksum_of(head) != head.checksum || head.reserved || head.page_bytes != page_bytes)
+	if (checksum_of(head) != head.checksum || head.page_bytes != page_bytes)
 		return damaged("the checksum of the head is another");
-	if (head.recording != wanted.recording || head.memory != wanted.memory)
+	if (head.recording != wanted.recording || head.memory != wanted.memory ||
+	    head.disk != wanted.disk)
 		return failure(EXDEV,
 			       fmt::format("The checkpoints {} are those of another recording: of "
 					   "{:016x}{:016x}, and this one is {:016x}{:016x}. "
@@ -125,7 +126,7 @@ Result<void> CheckpointFile::read_head(const CheckpointsOf &wanted)
 	return {};
 }
 
-Result<bool> CheckpointFile::read_one(std::uint64_t size)
+Result<bool> CheckpointFile::read_one(std::uint64_t size, std::uint64_t pages)
 {
 	const auto left = size - at_;
 
@@ -169,7 +170,7 @@ Result<bool> CheckpointFile::read_one(std::uint64_t size)
 	std::uint32_t index = 0;
 
 	for (const auto &version : decoded->changed) {
-		if (version.page >= changes_.size() || version.bytes > page_bytes ||
+		if (version.page >= pages || version.bytes > page_bytes ||
 		    (version.bytes > 0 &&
 		     (version.at > text_at || version.bytes > text_at - version.at)))
 			return damaged("a page is where none can be");
@@ -191,9 +192,22 @@ std::optional<std::size_t> CheckpointFile::nearest(std::uint64_t exit) const
 	return behind - checkpoints_.begin() - 1;
 }
 
+std::vector<std::uint64_t> CheckpointFile::changing_pages() const
+{
+	std::vector<std::uint64_t> pages;
+
+	for (const auto &[page, changes] : changes_)
+		pages.push_back(page);
+	return pages;
+}
+
 const PageVersion *CheckpointFile::version(std::size_t number, std::uint64_t page) const
 {
-	const auto &changes = changes_[page];
+	const auto found = changes_.find(page);
+
+	if (found == changes_.end())
+		return nullptr;
+	const auto &changes = found->second;
 	const auto behind = std::ranges::upper_bound(changes, number, {}, &Change::checkpoint);
 
 	if (behind == changes.begin())

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * checkpoint_file.hh - the checkpoints of a recording, which lie in a file beside it: of each
- * the pages that are others than at the one before, or than at the beginning of the guest. The
- * format is in Documentation/formats.md.
+ * the pages that are others than at the one before, or than at the beginning of the guest. Behind
+ * the pages of memory those of the disk are counted, as far as they were written. The format is
+ * in Documentation/formats.md.
  *
  * What a recording's checkpoints are is a matter of its replay, and they can be made again at any
  * time; so the recorder has nothing to do with them, and a guest that is recorded pays nothing.
@@ -15,6 +16,7 @@
 
 #include <libcorbel/scoped_fd.hh>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -25,8 +27,13 @@ namespace corbel::vmm {
 /* Whose they are, and how many exits are between two of them. */
 struct CheckpointsOf {
 	ChunkReader::Identity recording{};
-	std::uint64_t memory = 0; /* bytes */
+	std::uint64_t memory = 0, disk = 0; /* bytes */
 	std::uint64_t every = 0; /* exits */
+
+	[[nodiscard]] std::uint64_t pages() const
+	{
+		return memory / page_bytes + (disk + page_bytes - 1) / page_bytes;
+	}
 };
 
 [[nodiscard]] std::string checkpoints_path(const std::string &recording);
@@ -56,6 +63,8 @@ public:
 	/* The last one at or before this exit, if there is one. */
 	[[nodiscard]] std::optional<std::size_t> nearest(std::uint64_t exit) const;
 
+	/* Those that are not at every checkpoint what they were when the guest began. */
+	[[nodiscard]] std::vector<std::uint64_t> changing_pages() const;
 	/* Which bytes a page has at a checkpoint; null: those it had when the guest began. */
 	[[nodiscard]] const PageVersion *version(std::size_t number, std::uint64_t page) const;
 	/* EBADMSG: they are damaged. */
@@ -74,7 +83,7 @@ private:
 
 	Result<void> read_head(const CheckpointsOf &wanted);
 	/* False: the file is not complete from here on. */
-	Result<bool> read_one(std::uint64_t size);
+	Result<bool> read_one(std::uint64_t size, std::uint64_t pages);
 	[[nodiscard]] std::unexpected<Error> damaged(std::string_view what) const;
 
 	std::string path_;
@@ -83,7 +92,7 @@ private:
 	bool cut_ = false;
 	std::vector<Checkpoint> checkpoints_;
 	std::vector<std::vector<PageVersion>> changed_;
-	std::vector<std::vector<Change>> changes_; /* of each page, in order */
+	std::unordered_map<std::uint64_t, std::vector<Change>> changes_; /* of a page, in order */
 };
 
 class CheckpointWriter {
@@ -95,8 +104,9 @@ public:
 	CheckpointWriter(CheckpointWriter &&) = default;
 	CheckpointWriter &operator=(CheckpointWriter &&) = delete;
 
-	/* @changed: pages, of @memory, that may be others than at the one before. */
-	[[nodiscard]] Result<void> add(const Checkpoint &checkpoint, GuestMemory &memory,
+	/* @changed: pages that may be others than at the one before; @bytes_of tells their bytes. */
+	using BytesOf = std::function<GuestMemory::ConstPage(std::uint64_t page)>;
+	[[nodiscard]] Result<void> add(const Checkpoint &checkpoint, const BytesOf &bytes_of,
 				       const std::vector<std::uint64_t> &changed);
 	[[nodiscard]] Result<void> finish();
 

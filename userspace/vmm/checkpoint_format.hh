@@ -21,7 +21,7 @@ struct CheckpointsHead {
 	char magic[8];
 	std::uint32_t version, page_bytes;
 	ChunkReader::Identity recording;
-	std::uint64_t memory, every, reserved;
+	std::uint64_t memory, every, disk;
 	std::uint64_t checksum; /* of what is before it */
 };
 

@@ -100,8 +100,10 @@ Result<void> make_checkpoints(const Options &options)
 		ending = CORBEL_EXPECT(player->play(next));
 		if (ending != Ending::position)
 			break;
-		CORBEL_EXPECT(writer.add(CORBEL_EXPECT(player->state()), player->machine().memory(),
-					 CORBEL_EXPECT(player->take_changed_pages())));
+		CORBEL_EXPECT(writer.add(
+			CORBEL_EXPECT(player->state()),
+			[&](std::uint64_t page) { return player->page(page); },
+			CORBEL_EXPECT(player->take_changed_pages())));
 	}
 	CORBEL_EXPECT(writer.finish());
 	const Json report{{"checkpoints", writer.count()}, {"every", writer.every()},

@@ -84,6 +84,7 @@ Result<void> CheckpointWriter::begin(const std::string &path)
 	head.recording = whose_.recording;
 	head.memory = whose_.memory;
 	head.every = whose_.every;
+	head.disk = whose_.disk;
 	head.checksum = checksum_of(head);
 	return append({reinterpret_cast<const char *>(&head), sizeof(head)});
 }
@@ -129,15 +130,14 @@ Result<void> CheckpointWriter::append_one(const Checkpoint &checkpoint,
 	return append(packed);
 }
 
-Result<void> CheckpointWriter::add(const Checkpoint &checkpoint, GuestMemory &memory,
+Result<void> CheckpointWriter::add(const Checkpoint &checkpoint, const BytesOf &bytes_of,
 				   const std::vector<std::uint64_t> &changed)
 {
 	std::vector<PageVersion> versions;
 	std::string data;
 
 	for (const auto number : changed) {
-		const auto page =
-			GuestMemory::ConstPage(memory.base() + number * page_bytes, page_bytes);
+		const auto page = bytes_of(number);
 		const auto hash = XXH3_128bits(page.data(), page.size());
 		const Hash key{hash.low64, hash.high64};
 		const auto latest = latest_.find(number);

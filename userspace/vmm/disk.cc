@@ -52,6 +52,7 @@ Overlay::Block &Overlay::at(std::uint64_t number)
 {
 	auto &block = blocks_[number];
 
+	changed_.insert(number);
 	if (!block)
 		block = std::make_shared<Block>();
 	else if (block.use_count() > 1)
@@ -63,7 +64,14 @@ void Overlay::set_zero(std::uint64_t number)
 {
 	static const auto zeros = std::make_shared<Block>();
 
+	changed_.insert(number);
 	blocks_[number] = zeros;
+}
+
+void Overlay::remove(std::uint64_t number)
+{
+	changed_.insert(number);
+	blocks_.erase(number);
 }
 
 std::uint64_t Overlay::digest() const
@@ -107,6 +115,16 @@ Result<Disk> Disk::open(const std::string &path)
 		sum.add({reinterpret_cast<const char *>(part.data()), part.size()});
 	}
 	return Disk(std::move(fd), {path, bytes, sum.text()});
+}
+
+Result<Disk> Disk::another() const
+{
+	ScopedFd fd(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 3));
+
+	if (!fd)
+		return failure(errno, fmt::format("The disk {} cannot be opened again: {}.",
+						  image_.path, describe_errno(errno)));
+	return Disk(std::move(fd), image_);
 }
 
 Result<void> Disk::read_base(std::uint64_t at, std::span<std::byte> into) const

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 
@@ -33,17 +34,26 @@ public:
 	/* To be written to. Where there was none, it is all zeros. */
 	[[nodiscard]] Block &at(std::uint64_t number);
 	void set_zero(std::uint64_t number);
+	/* As if it had never been written. */
+	void remove(std::uint64_t number);
+
+	/* Those that at(), set_zero() or remove() was called of since forget_changed(). */
+	[[nodiscard]] const std::set<std::uint64_t> &changed() const { return changed_; }
+	void forget_changed() { changed_.clear(); }
 
 	[[nodiscard]] std::uint64_t digest() const;
 
 private:
 	std::map<std::uint64_t, std::shared_ptr<Block>> blocks_;
+	std::set<std::uint64_t> changed_;
 };
 
 class Disk {
 public:
 	/* @path: raw, a file or a block device. It is read once, for its SHA-256. */
 	[[nodiscard]] static Result<Disk> open(const std::string &path);
+	/* Of the same image, and nothing of it was written. */
+	[[nodiscard]] Result<Disk> another() const;
 
 	/*
 	 * Of images above 256 MiB the sum is that of 256 pieces of 1 MiB, evenly spread. What a
@@ -52,6 +62,7 @@ public:
 	[[nodiscard]] const Image &image() const { return image_; }
 	[[nodiscard]] std::uint64_t sectors() const { return image_.bytes / sector_bytes; }
 	[[nodiscard]] const Overlay &overlay() const { return overlay_; }
+	[[nodiscard]] Overlay &overlay() { return overlay_; }
 
 	/* Whole sectors that there are. An error is the image's, and leaves the disk as it was. */
 	[[nodiscard]] Result<void> read(std::uint64_t sector, std::span<std::byte> into) const;

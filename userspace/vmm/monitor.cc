@@ -46,6 +46,17 @@ Monitor::Monitor(Machine &machine, Journal &journal, Kicker &kicker, HostInput &
 		next_checkpoint_ = settings_.checkpoint;
 }
 
+std::vector<DeviceBytes> Monitor::devices()
+{
+	std::vector<DeviceBytes> all{{"board", std::as_writable_bytes(std::span(&board_, 1))}};
+
+	if (backends_.disk)
+		all.push_back({"disk", backends_.disk->state()});
+	if (backends_.net)
+		all.push_back({"net", backends_.net->state()});
+	return all;
+}
+
 /* ---- the loop ---------------------------------------------------------------------- */
 
 Result<Ending> Monitor::run()

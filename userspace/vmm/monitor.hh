@@ -83,11 +83,8 @@ public:
 	void go_to(std::uint64_t exit) { settings_.to = exit; }
 	[[nodiscard]] MonitorState state();
 	void set_state(const MonitorState &state);
-	/* Each device is one line: what it is goes to checkpoints and comes from there. */
-	[[nodiscard]] std::vector<DeviceBytes> devices()
-	{
-		return {{"board", std::as_writable_bytes(std::span(&board_, 1))}};
-	}
+	/* What they are goes to checkpoints and comes from there; what is on a disk goes by blocks. */
+	[[nodiscard]] std::vector<DeviceBytes> devices();
 
 	[[nodiscard]] const Counts &counts() const { return counts_; }
 	[[nodiscard]] GuestTime now() const { return now_; }

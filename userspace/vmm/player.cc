@@ -31,11 +31,6 @@ Result<std::unique_ptr<Source>> Source::open(const Options &options)
 	source->file = std::move(*bytes);
 	source->reader = CORBEL_EXPECT(ChunkReader::open(source->file));
 	auto header = CORBEL_EXPECT(decode_header(source->reader->header()));
-
-	if (header.disk)
-		return failure(ENOTSUP, "The recording is of a guest with a disk, of which "
-					"checkpoints have nothing: only all of it can be replayed, "
-					"by `corbel-vmm replay`.");
 	const auto machine = CORBEL_EXPECT(Machine::create(header.memory));
 
 	source->parts = CORBEL_EXPECT(recorded_guest(options, std::move(header), machine));
@@ -44,7 +39,8 @@ Result<std::unique_ptr<Source>> Source::open(const Options &options)
 
 CheckpointsOf Source::checkpoints() const
 {
-	return {reader->identity(), parts.header.memory, 0};
+	return {reader->identity(), parts.header.memory,
+		parts.header.disk ? parts.header.disk->bytes : 0, 0};
 }
 
 /* ---- set up ------------------------------------------------------------------------ */
@@ -75,6 +71,8 @@ Result<std::unique_ptr<Player>> Player::create(const Source &source, const Check
 	Board board(header.began);
 	Backends backends;
 
+	if (source.parts.backends.disk)
+		backends.disk.emplace(CORBEL_EXPECT(source.parts.backends.disk->disk().another()));
 	if (header.mac)
 		backends.net.emplace(*header.mac, nullptr);
 	backends.plug_into(board);
@@ -119,18 +117,53 @@ Result<Checkpoint> Player::state()
 Result<std::vector<std::uint64_t>> Player::take_changed_pages()
 {
 	CORBEL_EXPECT(machine_.gather_written());
-	auto pages = machine_.memory().changed_pages();
+	auto pages = changed_pages();
 
-	machine_.memory().forget_changed();
+	forget_changed();
 	return pages;
 }
 
-/* What the guest wrote is known already. */
-std::vector<std::uint64_t> Player::pages_unlike(std::optional<std::size_t> checkpoint) const
+std::vector<std::uint64_t> Player::changed_pages()
 {
 	auto pages = machine_.memory().changed_pages();
 
-	for (std::uint64_t page = 0; page < machine_.memory().pages(); page++)
+	if (backends_.disk)
+		for (const auto block : backends_.disk->disk().overlay().changed())
+			pages.push_back(machine_.memory().pages() + block);
+	return pages;
+}
+
+void Player::forget_changed()
+{
+	machine_.memory().forget_changed();
+	if (backends_.disk)
+		backends_.disk->disk().overlay().forget_changed();
+}
+
+std::optional<std::uint64_t> Player::block_of(std::uint64_t page) const
+{
+	const auto behind = machine_.memory().pages();
+
+	return page < behind ? std::nullopt : std::optional(page - behind);
+}
+
+GuestMemory::ConstPage Player::page(std::uint64_t number)
+{
+	static_assert(Overlay::block_bytes == page_bytes);
+
+	if (const auto block = block_of(number))
+		return *backends_.disk->disk().overlay().find(*block);
+	return GuestMemory::ConstPage(machine_.memory().base() + number * page_bytes, page_bytes);
+}
+
+/* What the guest wrote is known already. */
+std::vector<std::uint64_t> Player::pages_unlike(std::optional<std::size_t> checkpoint)
+{
+	auto pages = changed_pages();
+
+	if (!file_)
+		return pages;
+	for (const auto page : file_->changing_pages())
 		if (version_at(restored_, page) != version_at(checkpoint, page))
 			pages.push_back(page);
 	return pages;
@@ -142,8 +175,20 @@ const PageVersion *Player::version_at(std::optional<std::size_t> checkpoint,
 	return checkpoint ? file_->version(*checkpoint, page) : nullptr;
 }
 
+Result<void> Player::load_block(const PageVersion *version, std::uint64_t block)
+{
+	auto &overlay = backends_.disk->disk().overlay();
+
+	if (version)
+		return file_->load(*version, std::span(overlay.at(block)));
+	overlay.remove(block);
+	return {};
+}
+
 Result<void> Player::load_page(const PageVersion *version, std::uint64_t page)
 {
+	if (const auto block = block_of(page))
+		return load_block(version, *block);
 	const auto bytes = machine_.memory().writable(page * page_bytes, page_bytes);
 
 	if (version)
@@ -168,6 +213,14 @@ std::uint64_t Player::digest_of(const PageVersion *version, std::uint64_t page) 
 	return page_digest(origin == origin_pages_.end()
 				   ? GuestMemory::ConstPage(zeros)
 				   : std::as_bytes(std::span(origin->second)).first<page_bytes>());
+}
+
+bool Player::is_like(const PageVersion *version, std::uint64_t number)
+{
+	if (const auto block = block_of(number);
+	    block && (!version || !backends_.disk->disk().overlay().find(*block)))
+		return !version && !backends_.disk->disk().overlay().find(*block);
+	return page_digest(page(number)) == digest_of(version, number);
 }
 
 /* ---- places ------------------------------------------------------------------------ */
@@ -198,7 +251,7 @@ Result<void> Player::restore(std::optional<std::size_t> checkpoint)
 	CORBEL_EXPECT(machine_.forget_translations());
 	for (const auto page : pages_unlike(checkpoint))
 		CORBEL_EXPECT(load_page(version_at(checkpoint, page), page));
-	machine_.memory().forget_changed();
+	forget_changed();
 	restored_ = checkpoint;
 	CORBEL_EXPECT(machine_.set_state(to.vcpu));
 	CORBEL_EXPECT(machine_.set_other_msrs(to.msrs));
@@ -241,13 +294,13 @@ Result<std::string> Player::difference_at(std::size_t checkpoint)
 		return difference;
 	CORBEL_EXPECT(machine_.gather_written());
 	for (const auto page : pages_unlike(checkpoint)) {
-		const GuestMemory::ConstPage bytes(machine_.memory().base() + page * page_bytes,
-						   page_bytes);
+		const auto block = block_of(page);
 
-		if (page_digest(bytes) != digest_of(version_at(checkpoint, page), page))
-			return fmt::format("page {} of memory", page);
+		if (!is_like(version_at(checkpoint, page), page))
+			return block ? fmt::format("byte {} of the disk", *block * page_bytes)
+				     : fmt::format("page {} of memory", page);
 	}
-	machine_.memory().forget_changed();
+	forget_changed();
 	restored_ = checkpoint;
 	return std::string();
 }

@@ -46,10 +46,12 @@ public:
 
 	[[nodiscard]] Result<Checkpoint> state();
 	/*
-	 * Pages that may be others than when this was last called. Not for who restores checkpoints,
-	 * which needs to know the same.
+	 * Pages, behind those of memory the disk's, that may be others than when this was last
+	 * called. Not for who restores checkpoints, which needs to know the same.
 	 */
 	[[nodiscard]] Result<std::vector<std::uint64_t>> take_changed_pages();
+	/* Of one that was changed. */
+	[[nodiscard]] GuestMemory::ConstPage page(std::uint64_t number);
 	/* What here is not as it is at that checkpoint; empty: nothing. */
 	[[nodiscard]] Result<std::string> difference_at(std::size_t checkpoint);
 
@@ -66,11 +68,17 @@ private:
 	       Monitor::Settings settings);
 
 	Result<void> settle();
+	[[nodiscard]] std::vector<std::uint64_t> changed_pages();
+	void forget_changed();
+	/* The disk's block that this page is, behind those of memory. */
+	[[nodiscard]] std::optional<std::uint64_t> block_of(std::uint64_t page) const;
+	Result<void> load_block(const PageVersion *version, std::uint64_t block);
 	Result<void> load_page(const PageVersion *version, std::uint64_t page);
 	[[nodiscard]] std::uint64_t digest_of(const PageVersion *version, std::uint64_t page) const;
 	/* Those that may have other bytes than at that checkpoint. */
 	[[nodiscard]] std::vector<std::uint64_t>
-	pages_unlike(std::optional<std::size_t> checkpoint) const;
+	pages_unlike(std::optional<std::size_t> checkpoint);
+	[[nodiscard]] bool is_like(const PageVersion *version, std::uint64_t page);
 	[[nodiscard]] const PageVersion *version_at(std::optional<std::size_t> checkpoint,
 						    std::uint64_t page) const;
 

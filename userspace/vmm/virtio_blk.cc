@@ -85,11 +85,11 @@ Result<std::uint32_t> BlockDevice::serve(const Chain &chain, Journal &journal)
 	const auto outcome = whole ? CORBEL_EXPECT(perform(header, chain, journal))
 				   : Outcome{VIRTIO_BLK_S_IOERR};
 
-	requests_++;
-	failed_ += outcome.status == VIRTIO_BLK_S_IOERR;
+	counts_.requests++;
+	counts_.failed += outcome.status == VIRTIO_BLK_S_IOERR;
 	CORBEL_EXPECT(journal.agree(Kind::disk, outcome.status, outcome.digest,
 				    fmt::format("request {} of the disk, of type {} at sector {}",
-						requests_, header.type, header.sector)));
+						counts_.requests, header.type, header.sector)));
 	chain.write(0, std::span(buffer_).first(outcome.data));
 	chain.write(chain.writable_bytes - 1, std::as_bytes(std::span(&outcome.status, 1)));
 	return static_cast<std::uint32_t>(outcome.data + 1);

@@ -27,8 +27,14 @@ public:
 	[[nodiscard]] Result<std::uint32_t> serve(const Chain &chain, Journal &journal);
 
 	[[nodiscard]] const Disk &disk() const { return disk_; }
-	[[nodiscard]] std::uint64_t requests() const { return requests_; }
-	[[nodiscard]] std::uint64_t failed() const { return failed_; }
+	[[nodiscard]] Disk &disk() { return disk_; }
+	[[nodiscard]] std::uint64_t requests() const { return counts_.requests; }
+	[[nodiscard]] std::uint64_t failed() const { return counts_.failed; }
+	/* What it knows of its guest beside what is on the disk. */
+	[[nodiscard]] std::span<std::byte> state()
+	{
+		return std::as_writable_bytes(std::span(&counts_, 1));
+	}
 
 private:
 	struct Outcome {
@@ -48,7 +54,9 @@ private:
 	Disk disk_;
 	virtio_blk_config config_{};
 	std::vector<std::byte> buffer_;
-	std::uint64_t requests_ = 0, failed_ = 0;
+	struct {
+		std::uint64_t requests = 0, failed = 0;
+	} counts_;
 };
 
 } /* namespace corbel::vmm */

@@ -41,9 +41,10 @@ Result<void> NetDevice::transmit(const Chain &chain, Journal &journal)
 	if (frame.size() < NetLink::least)
 		return {};
 	chain.read(head_bytes, std::as_writable_bytes(std::span(frame)));
-	sent_++;
-	CORBEL_EXPECT(journal.agree(Kind::sent, 0, XXH3_64bits(frame.data(), frame.size()),
-				    fmt::format("frame {} of {} bytes is sent", sent_, size)));
+	counts_.sent++;
+	CORBEL_EXPECT(
+		journal.agree(Kind::sent, 0, XXH3_64bits(frame.data(), frame.size()),
+			      fmt::format("frame {} of {} bytes is sent", counts_.sent, size)));
 	if (link_)
 		link_->send(frame);
 	return {};
@@ -98,7 +99,7 @@ Result<void> NetDevice::deliver(std::string_view frame, VirtioPci &device, Guest
 	const auto written =
 		chain->write(0, head) + chain->write(head_bytes, std::as_bytes(std::span(frame)));
 
-	received_++;
+	counts_.received++;
 	queue.give(memory, *chain, static_cast<std::uint32_t>(written));
 	if (queue.interrupts(memory))
 		device.interrupt();

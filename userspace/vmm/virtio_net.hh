@@ -33,8 +33,13 @@ public:
 	[[nodiscard]] Result<void> receive(VirtioPci &device, GuestMemory &memory,
 					   Journal &journal);
 
-	[[nodiscard]] std::uint64_t sent() const { return sent_; }
-	[[nodiscard]] std::uint64_t received() const { return received_; }
+	[[nodiscard]] std::uint64_t sent() const { return counts_.sent; }
+	[[nodiscard]] std::uint64_t received() const { return counts_.received; }
+	/* What it knows of its guest. */
+	[[nodiscard]] std::span<std::byte> state()
+	{
+		return std::as_writable_bytes(std::span(&counts_, 1));
+	}
 
 private:
 	[[nodiscard]] Result<void> deliver(std::string_view frame, VirtioPci &device,
@@ -42,7 +47,9 @@ private:
 
 	Mac mac_; /* which is all there is to know of it */
 	std::unique_ptr<NetLink> link_;
-	std::uint64_t sent_ = 0, received_ = 0;
+	struct {
+		std::uint64_t sent = 0, received = 0;
+	} counts_;
 };
 
 } /* namespace corbel::vmm */

@@ -97,6 +97,7 @@ int main(int argc, char **argv)
 		verb->add_option("recording", options.recording, "What to replay")->required();
 		verb->add_option("--kernel", options.kernel, "Where the kernel is now");
 		verb->add_option("--initrd", options.initrd, "Where the initrd is now");
+		add_disk(*verb, options, "Where the disk's image is now");
 	}
 	checkpoints->add_flag("--verify", options.verify, look);
 	auto *const verify = replay->add_flag("--verify", options.verify, look);
@@ -125,7 +126,6 @@ int main(int argc, char **argv)
 		->default_str("4G");
 	go->add_option("exits", options.positions,
 		       "Where to go; none: they are read from standard input, one a line");
-	add_disk(*replay, options, "Where the disk's image is now");
 	for (auto *const verb : {run, record, replay, checkpoints})
 		verb->add_option("--report", options.report, "A file for what it came to, as JSON");
 	app.footer("Exit status: 0 it ended, 1 failure, 2 wrong usage, 3 the replay differs.");
