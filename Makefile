@@ -71,6 +71,8 @@ bench:
 
 # How much longer than in `check` the long versions run.
 SCALE ?= 10
+# Its host's tests have sanitizers.
+soak fuzz: export SANITIZE := 1
 soak:
 	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run --build --scale $(SCALE) --resume $(build)/soak-passed $(T)
