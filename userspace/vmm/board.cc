@@ -73,8 +73,10 @@ std::uint32_t Board::in(std::uint16_t port, unsigned size, GuestTime now)
 
 	if (pci_.has(port))
 		value = pci_.in(port, size);
-	for (unsigned i = 0; i < size && !pci_.has(port); i++)
-		value |= std::uint32_t{in_byte(static_cast<std::uint16_t>(port + i), now)} << 8 * i;
+	else
+		for (unsigned i = 0; i < size; i++)
+			value |= std::uint32_t{in_byte(static_cast<std::uint16_t>(port + i), now)}
+				 << 8 * i;
 	advance(now);
 	return value;
 }
@@ -99,9 +101,11 @@ void Board::advance(GuestTime now)
 		pic_.set_line(timer_irq, true);
 	}
 	pic_.set_line(console_irq, uart_.line());
+	const auto wired = PciBus::wired(), lines = pci_.lines();
+
 	for (unsigned irq = 0; irq < 16; irq++)
-		if (PciBus::wired() >> irq & 1)
-			pic_.set_line(irq, pci_.lines() >> irq & 1);
+		if (wired >> irq & 1)
+			pic_.set_line(irq, lines >> irq & 1);
 }
 
 void Board::receive(std::string_view bytes)

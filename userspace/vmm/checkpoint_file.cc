@@ -3,6 +3,8 @@
 
 #include "checkpoint_format.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,22 +26,16 @@ Result<std::string> read_at(const ScopedFd &fd, const std::string &path, std::ui
 			    std::size_t size)
 {
 	std::string bytes(size, '\0');
+	const int error = read_whole(fd.get(), at, std::as_writable_bytes(std::span(bytes)));
 
-	for (std::size_t done = 0; done < size;) {
-		const auto got = ::pread(fd.get(), bytes.data() + done, size - done,
-					 static_cast<off_t>(at + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return failure(errno, fmt::format("The checkpoints {} cannot be read: {}.",
-							  path, describe_errno(errno)));
-		if (got == 0)
-			return failure(EBADMSG, fmt::format("The checkpoints {} became shorter "
-							    "while they were read.",
-							    path));
-		done += static_cast<std::size_t>(got);
-	}
+	if (error == ENODATA)
+		return failure(
+			EBADMSG,
+			fmt::format("The checkpoints {} became shorter while they were read.",
+				    path));
+	if (error)
+		return failure(error, fmt::format("The checkpoints {} cannot be read: {}.", path,
+						  describe_errno(error)));
 	return bytes;
 }
 

@@ -3,6 +3,8 @@
 
 #include "checkpoint_format.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -91,18 +93,10 @@ Result<void> CheckpointWriter::begin(const std::string &path)
 
 Result<void> CheckpointWriter::append(std::string_view bytes)
 {
-	while (!bytes.empty()) {
-		const auto written = ::write(fd_.get(), bytes.data(), bytes.size());
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return failure(errno,
-				       fmt::format("The checkpoints {} cannot be written: {}.",
-						   temporary(), describe_errno(errno)));
-		bytes.remove_prefix(static_cast<std::size_t>(written));
-		bytes_ += static_cast<std::uint64_t>(written);
-	}
+	if (const int error = write_whole(fd_.get(), bytes))
+		return failure(error, fmt::format("The checkpoints {} cannot be written: {}.",
+						  temporary(), describe_errno(error)));
+	bytes_ += bytes.size();
 	return {};
 }
 

@@ -3,6 +3,8 @@
 
 #include "sha256.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -21,20 +23,12 @@ namespace {
 
 constexpr std::uint64_t piece_bytes = 1 << 20, most_pieces = 256;
 
-/* All of @into; an image that ends before is one that cannot be read. */
-int read_all(int fd, std::uint64_t at, std::span<std::byte> into)
+/* An image that ends before is one that cannot be read. */
+int read_image(int fd, std::uint64_t at, std::span<std::byte> into)
 {
-	while (!into.empty()) {
-		const auto got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(at));
+	const int error = read_whole(fd, at, into);
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? errno : EIO;
-		at += static_cast<std::uint64_t>(got);
-		into = into.subspan(static_cast<std::size_t>(got));
-	}
-	return 0;
+	return error == ENODATA ? EIO : error;
 }
 
 } /* namespace */
@@ -110,7 +104,7 @@ Result<Disk> Disk::open(const std::string &path)
 	for (std::uint64_t at = 0; at < bytes; at += stride) {
 		const auto part = std::span(piece).first(std::min(piece_bytes, bytes - at));
 
-		if (const int error = read_all(fd.get(), at, part))
+		if (const int error = read_image(fd.get(), at, part))
 			return cannot(error);
 		sum.add({reinterpret_cast<const char *>(part.data()), part.size()});
 	}
@@ -133,7 +127,7 @@ Result<void> Disk::read_base(std::uint64_t at, std::span<std::byte> into) const
 	const auto there = into.first(std::min<std::uint64_t>(into.size(), image_.bytes - at));
 
 	std::ranges::fill(into.subspan(there.size()), std::byte{0});
-	if (const int error = read_all(base_.get(), at, there))
+	if (const int error = read_image(base_.get(), at, there))
 		return failure(EIO, fmt::format("The disk {} cannot be read at byte {}: {}.",
 						image_.path, at, describe_errno(error)));
 	return {};

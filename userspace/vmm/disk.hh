@@ -23,7 +23,7 @@ namespace corbel::vmm {
 
 constexpr std::uint64_t sector_bytes = 512;
 
-/* What was written, by block. A copy shares what neither writes: it is a checkpoint. */
+/* What was written, by block; those of zeros are one. A copy shares what neither writes. */
 class Overlay {
 public:
 	static constexpr std::uint64_t block_bytes = 4096;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "player.hh"
 
-#include <libcorbel/text_file.hh>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -12,7 +10,6 @@ namespace corbel::vmm {
 
 namespace {
 
-constexpr std::size_t recording_limit = std::size_t{1} << 36;
 /* A string instruction may leave once more for each of its elements. */
 constexpr unsigned most_settling = 1 << 16;
 
@@ -23,12 +20,7 @@ constexpr unsigned most_settling = 1 << 16;
 Result<std::unique_ptr<Source>> Source::open(const Options &options)
 {
 	auto source = std::make_unique<Source>();
-	auto bytes = text_of_file(options.recording, recording_limit);
-
-	if (!bytes)
-		return failure(ENOENT,
-			       fmt::format("The recording {} cannot be read.", options.recording));
-	source->file = std::move(*bytes);
+	source->file = CORBEL_EXPECT(read_recording(options.recording));
 	source->reader = CORBEL_EXPECT(ChunkReader::open(source->file));
 	auto header = CORBEL_EXPECT(decode_header(source->reader->header()));
 	const auto machine = CORBEL_EXPECT(Machine::create(header.memory));
@@ -217,9 +209,11 @@ std::uint64_t Player::digest_of(const PageVersion *version, std::uint64_t page) 
 
 bool Player::is_like(const PageVersion *version, std::uint64_t number)
 {
-	if (const auto block = block_of(number);
-	    block && (!version || !backends_.disk->disk().overlay().find(*block)))
-		return !version && !backends_.disk->disk().overlay().find(*block);
+	const auto block = block_of(number);
+	const bool written = !block || backends_.disk->disk().overlay().find(*block);
+
+	if (block && !(version && written))
+		return !version && !written;
 	return page_digest(page(number)) == digest_of(version, number);
 }
 

@@ -72,6 +72,15 @@ Result<Parts> new_guest(const Options &options, const Machine &machine)
 
 } /* namespace */
 
+Result<std::string> read_recording(const std::string &path)
+{
+	auto bytes = text_of_file(path, recording_limit);
+
+	if (!bytes)
+		return failure(ENOENT, fmt::format("The recording {} cannot be read.", path));
+	return std::move(*bytes);
+}
+
 Result<Parts> recorded_guest(const Options &options, Header header, const Machine &machine)
 {
 	Parts parts;
@@ -242,12 +251,7 @@ Result<void> run_session(const Options &options)
 	/* First of all, so that every thread has them blocked. */
 	EndWatch::block_signals();
 	if (replays) {
-		auto bytes = text_of_file(options.recording, recording_limit);
-
-		if (!bytes)
-			return failure(ENOENT, fmt::format("The recording {} cannot be read.",
-							   options.recording));
-		file = std::move(*bytes);
+		file = CORBEL_EXPECT(read_recording(options.recording));
 		reader = CORBEL_EXPECT(ChunkReader::open(file));
 		header = CORBEL_EXPECT(decode_header(reader->header()));
 	}

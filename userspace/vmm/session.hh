@@ -46,6 +46,7 @@ struct Parts {
 	Backends backends;
 };
 
+[[nodiscard]] Result<std::string> read_recording(const std::string &path);
 /* Refuses what is not as it was when it was recorded. */
 [[nodiscard]] Result<Parts> recorded_guest(const Options &options, Header header,
 					   const Machine &machine);

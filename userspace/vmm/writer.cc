@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "writer.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -43,18 +45,11 @@ RecordingWriter::~RecordingWriter()
 
 Result<void> RecordingWriter::write(std::string_view bytes)
 {
-	while (!bytes.empty()) {
-		const auto written = ::write(fd_.get(), bytes.data(), bytes.size());
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return failure(errno, fmt::format("The recording {} cannot be written: {}. "
-							  "What is in it can be replayed.",
-							  path_, describe_errno(errno)));
-		bytes.remove_prefix(static_cast<std::size_t>(written));
-		bytes_ += static_cast<std::uint64_t>(written);
-	}
+	if (const int error = write_whole(fd_.get(), bytes))
+		return failure(error, fmt::format("The recording {} cannot be written: {}. "
+						  "What is in it can be replayed.",
+						  path_, describe_errno(error)));
+	bytes_ += bytes.size();
 	return {};
 }
 
