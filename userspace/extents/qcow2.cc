@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "qcow2.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <endian.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -52,21 +54,14 @@ constexpr std::uint64_t most_table_bytes = std::uint64_t{16} << 30;
 Bytes bytes_of_file(int fd, const std::string &path, std::uint64_t size)
 {
 	return {size, [fd, path](std::uint64_t at, std::span<std::byte> into) -> Result<void> {
-			while (!into.empty()) {
-				const auto got = ::pread(fd, into.data(), into.size(),
-							 static_cast<off_t>(at));
+			const int error = read_whole(fd, at, into);
+			const bool ended = error == ENODATA;
 
-				if (got < 0 && errno == EINTR)
-					continue;
-				if (got <= 0)
-					return failure(got ? errno : EIO,
-						       fmt::format("{} cannot be read at {}: {}.",
-								   path, at,
-								   got ? describe_errno(errno)
-								       : "it ends before"));
-				at += static_cast<std::uint64_t>(got);
-				into = into.subspan(static_cast<std::size_t>(got));
-			}
+			if (error)
+				return failure(ended ? EIO : error,
+					       fmt::format("{} cannot be read at {}: {}.", path, at,
+							   ended ? "it ends before"
+								 : describe_errno(error)));
 			return {};
 		}};
 }

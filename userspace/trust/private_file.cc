@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "private_file.hh"
 
+#include <libcorbel/whole_io.hh>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -51,15 +53,8 @@ Result<void> sync_folder(const fs::path &folder)
 
 Result<void> write_all(int fd, std::string_view bytes, const fs::path &file)
 {
-	while (!bytes.empty()) {
-		const auto done = ::write(fd, bytes.data(), bytes.size());
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return cannot("written", file, errno);
-		bytes.remove_prefix(static_cast<std::size_t>(done));
-	}
+	if (const int error = write_whole(fd, bytes))
+		return cannot("written", file, error);
 	return {};
 }
 

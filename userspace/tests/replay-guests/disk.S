@@ -54,22 +54,7 @@ _start:
 	inc	%r13
 	cmp	$ROUNDS, %r13
 	jb	1b
-	mov	$16, %ecx
-	mov	$0x3f8, %dx
-3:	rol	$4, %rbx
-	mov	%ebx, %eax
-	and	$15, %eax
-	add	$'0', %al
-	cmp	$'9', %al
-	jbe	4f
-	add	$('a' - '9' - 1), %al
-4:	out	%al, %dx
-	loop	3b
-	mov	$'\n', %al
-	out	%al, %dx
-	mov	$7, %al
-	out	%al, $0xf4
-	hlt
+#include "end.inc"
 
 /* EAX: where its command is in configuration space; ESI: its ports; EDI: its rings. */
 set_up:
