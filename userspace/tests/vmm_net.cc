@@ -67,7 +67,7 @@ TEST_F(vmm_net, has_two_that_talk)
 	one->send(frame('c'));
 	for (const auto &expected : {frame('b', NetLink::most), frame('c')}) {
 		ASSERT_TRUE(test::wait_until([&] { return other->waits(); }));
-		EXPECT_EQ(other->take(), expected);
+		EXPECT_EQ(other->take(NetLink::most), expected);
 	}
 	EXPECT_FALSE(one->waits());
 	EXPECT_NE(one->mac(), other->mac());
@@ -94,7 +94,7 @@ TEST_F(vmm_net, that_is_none_is_refused)
 
 struct Guest {
 	Guest(std::unique_ptr<NetLink> link, std::unique_ptr<Journal> journal)
-		: net(some_mac, std::move(link)),
+		: net(net_device(some_mac, std::move(link))),
 		  journal(std::move(journal)),
 		  card(net.model(), 0xc000, 3)
 	{
@@ -106,7 +106,7 @@ struct Guest {
 		out(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 		out(VIRTIO_PCI_COMMON_GF, 4, 1);
 		out(VIRTIO_PCI_COMMON_STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK);
-		card.queue(NetDevice::receive_queue) = driver.queue;
+		card.queue(PacketDevice::receive_queue) = driver.queue;
 		out(VIRTIO_PCI_COMMON_STATUS, 1, VIRTIO_CONFIG_S_DRIVER_OK);
 	}
 
@@ -145,7 +145,7 @@ struct Guest {
 
 	GuestMemory memory = must(GuestMemory::create(16 * mib));
 	RingDriver driver{memory};
-	NetDevice net;
+	PacketDevice net;
 	std::unique_ptr<Journal> journal;
 	VirtioPci card;
 	std::uint16_t room = 0;
@@ -162,7 +162,7 @@ TEST_F(vmm_net, is_recorded_and_replayed_without_anybody)
 
 	EXPECT_EQ(recorded.send(frame('s')), 0);
 	ASSERT_TRUE(test::wait_until([&] { return peer->waits(); }));
-	EXPECT_EQ(peer->take(), frame('s'));
+	EXPECT_EQ(peer->take(NetLink::most), frame('s'));
 	peer->send(frame('a'));
 	ASSERT_TRUE(test::wait_until([&] { return recorded.net.link()->waits(); }));
 	EXPECT_FALSE(recorded.net.waits(recorded.card, recorded.memory)) << "there is no room";

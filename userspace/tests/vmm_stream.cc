@@ -163,6 +163,7 @@ TEST(vmm_header, comes_back)
 	header.initrd = {"/boot/initrd", 78, "cd"};
 	header.disk = {"/var/disk", 512, "ef"};
 	header.mac = {2, 4, 6, 8, 10, 12};
+	header.cid = 7;
 	header.cpuid = {{1, 2, 3, 4, 5, 6, 7, {}}};
 	header.msrs = {0x174};
 	const auto back = must(decode_header(encode(header)));
@@ -170,6 +171,7 @@ TEST(vmm_header, comes_back)
 	EXPECT_EQ(back.kernel.sha256, "ab");
 	EXPECT_EQ(back.disk->sha256, "ef");
 	EXPECT_EQ(back.mac, header.mac);
+	EXPECT_EQ(back.cid, header.cid);
 	EXPECT_EQ(back.cpuid.at(0).edx, 7U);
 }
 

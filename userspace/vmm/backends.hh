@@ -3,8 +3,8 @@
 #pragma once
 
 #include "board.hh"
+#include "packet_device.hh"
 #include "virtio_blk.hh"
-#include "virtio_net.hh"
 #include "virtio_rng.hh"
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace corbel::vmm {
 
 struct Backends {
 	std::optional<BlockDevice> disk;
-	std::optional<NetDevice> net;
+	std::optional<PacketDevice> net, vsock;
 
 	void plug_into(Board &board) const
 	{
@@ -22,6 +22,8 @@ struct Backends {
 			board.pci().plug(Slot::disk, disk->model());
 		if (net)
 			board.pci().plug(Slot::net, net->model());
+		if (vsock)
+			board.pci().plug(Slot::vsock, vsock->model());
 	}
 
 	/* A request of the device in the slot; how many bytes of it were written. */
@@ -33,6 +35,9 @@ struct Backends {
 		case Slot::net:
 			CORBEL_EXPECT(net->transmit(chain, journal));
 			return 0;
+		case Slot::vsock:
+			CORBEL_EXPECT(vsock->transmit(chain, journal));
+			return 0;
 		default:
 			return serve_entropy(chain, journal);
 		}
@@ -40,12 +45,16 @@ struct Backends {
 	/* What comes from outside waits for the guest. */
 	[[nodiscard]] bool wait(Board &board, const GuestMemory &memory) const
 	{
-		return net && net->waits(board.pci().device(Slot::net), memory);
+		return (net && net->waits(board.pci().device(Slot::net), memory)) ||
+		       (vsock && vsock->waits(board.pci().device(Slot::vsock), memory));
 	}
 	[[nodiscard]] Result<void> receive(Board &board, GuestMemory &memory, Journal &journal)
 	{
 		if (net)
 			CORBEL_EXPECT(net->receive(board.pci().device(Slot::net), memory, journal));
+		if (vsock)
+			CORBEL_EXPECT(
+				vsock->receive(board.pci().device(Slot::vsock), memory, journal));
 		return {};
 	}
 };

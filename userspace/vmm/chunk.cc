@@ -19,7 +19,7 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr char head_magic[8] = {'C', 'o', 'r', 'b', 'R', 'e', 'c', '\n'};
 constexpr std::uint32_t chunk_magic = 0x6b436243; /* CbCk */
-constexpr std::uint32_t version = 2;
+constexpr std::uint32_t version = 3;
 constexpr std::size_t header_limit = std::size_t{1} << 20;
 constexpr int level = 1;
 

@@ -26,7 +26,7 @@ enum class Kind : std::uint8_t {
 };
 
 /* Where data came from. */
-enum class Channel : std::uint8_t { console, entropy, net };
+enum class Channel : std::uint8_t { console, entropy, net, vsock };
 
 constexpr Kind kind_of(const corbel_replay_entry &entry)
 {

@@ -87,6 +87,8 @@ std::string encode(const Header &header)
 		json["disk"] = json_of(*header.disk);
 	if (header.mac)
 		json["mac"] = *header.mac;
+	if (header.cid)
+		json["cid"] = *header.cid;
 	return json.dump();
 }
 
@@ -109,6 +111,8 @@ Result<Header> decode_header(std::string_view text)
 			header.disk = image_of(json.at("disk"));
 		if (json.contains("mac"))
 			header.mac = json.at("mac").get<Mac>();
+		if (json.contains("cid"))
+			header.cid = json.at("cid");
 		header.cpuid = cpuid_of(json.at("cpuid"));
 		header.msrs = json.at("msrs").get<std::vector<std::uint32_t>>();
 	} catch (const Json::exception &error) {

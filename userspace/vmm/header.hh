@@ -33,6 +33,7 @@ struct Header {
 	std::optional<Image> initrd;
 	std::optional<Image> disk; /* as it was before the guest wrote to it: see Disk */
 	std::optional<Mac> mac; /* of a network card */
+	std::optional<std::uint64_t> cid; /* where there is vsock: the guest's address */
 	CpuidTable cpuid;
 	std::vector<std::uint32_t> msrs; /* those in states */
 };

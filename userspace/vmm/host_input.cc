@@ -30,7 +30,7 @@ HostInput::~HostInput()
 	{
 		const std::lock_guard lock(mutex_);
 
-		waiting_.clear();
+		ends_ = true;
 	}
 	::eventfd_write(stop_.get(), 1);
 	changed_.notify_all();
@@ -56,19 +56,28 @@ void HostInput::work()
 
 		if (size <= 0)
 			return;
-		hand_over({bytes.data(), static_cast<std::size_t>(size)});
+		type({bytes.data(), static_cast<std::size_t>(size)});
+		/* The guest takes what it has room for; whoever types waits for it. */
+		std::unique_lock lock(mutex_);
+
+		changed_.wait(lock, [&] { return ends_ || waiting_.size() < most_waiting; });
 	}
 }
 
-/* The guest takes what it has room for; whoever types waits for it. */
-void HostInput::hand_over(std::string_view bytes)
+void HostInput::type(std::string_view bytes)
 {
-	std::unique_lock lock(mutex_);
+	const std::lock_guard lock(mutex_);
 
 	waiting_ += bytes;
 	changed_.notify_all();
 	arrived_();
-	changed_.wait(lock, [&] { return waiting_.size() < most_waiting; });
+}
+
+bool HostInput::has_room() const
+{
+	const std::lock_guard lock(mutex_);
+
+	return waiting_.size() < most_waiting;
 }
 
 bool HostInput::waits() const

@@ -25,6 +25,10 @@ public:
 	HostInput(const HostInput &) = delete;
 	HostInput &operator=(const HostInput &) = delete;
 
+	/* As if it had been read from the descriptor. Who types asks first whether there is room. */
+	void type(std::string_view bytes);
+	[[nodiscard]] bool has_room() const;
+
 	[[nodiscard]] bool waits() const;
 	[[nodiscard]] std::string take(std::size_t most);
 	/* For so long, or until wake() or, if the guest @listens, until there is input. */
@@ -33,14 +37,13 @@ public:
 
 private:
 	void work();
-	void hand_over(std::string_view bytes);
 
 	ScopedFd fd_, stop_;
 	std::function<void()> arrived_;
 	mutable std::mutex mutex_;
 	std::condition_variable changed_;
 	std::string waiting_;
-	bool woken_ = false;
+	bool woken_ = false, ends_ = false;
 	std::thread thread_; /* the last, as it uses all of the above */
 };
 

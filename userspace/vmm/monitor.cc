@@ -54,6 +54,8 @@ std::vector<DeviceBytes> Monitor::devices()
 		all.push_back({"disk", backends_.disk->state()});
 	if (backends_.net)
 		all.push_back({"net", backends_.net->state()});
+	if (backends_.vsock)
+		all.push_back({"vsock", backends_.vsock->state()});
 	return all;
 }
 

@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -47,30 +46,6 @@ Result<ScopedFd> open_tap(const std::string &name)
 	return fd;
 }
 
-bool set_path(sockaddr_un &address, const std::string &path)
-{
-	address.sun_family = AF_UNIX;
-	if (path.empty() || path.size() >= sizeof(address.sun_path))
-		return false;
-	path.copy(address.sun_path, path.size());
-	return true;
-}
-
-Result<ScopedFd> open_socket(const std::string &own, const std::string &peer)
-{
-	ScopedFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-	sockaddr_un address{}, other{};
-
-	if (!fd)
-		return unusable("socket=" + own, errno);
-	if (!set_path(address, own) || !set_path(other, peer))
-		return unusable("socket=" + own, EINVAL,
-				" It takes two paths: socket=PATH,peer=PATH.");
-	if (::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
-		return unusable("socket=" + own, errno);
-	return fd;
-}
-
 } /* namespace */
 
 NetLink::NetLink(std::string_view text) : stop_(::eventfd(0, EFD_CLOEXEC))
@@ -90,13 +65,16 @@ Result<std::unique_ptr<NetLink>> NetLink::open(const std::string &text)
 	std::unique_ptr<NetLink> link(new NetLink(text));
 
 	if (text.starts_with(tap)) {
-		link->fd_ = CORBEL_EXPECT(open_tap(text.substr(tap.size())));
+		link->tap_ = CORBEL_EXPECT(open_tap(text.substr(tap.size())));
 	} else if (text.starts_with(socket) && middle != std::string::npos) {
 		const auto own = text.substr(socket.size(), middle - socket.size());
 
-		link->peer_path_ = text.substr(middle + peer.size());
-		link->fd_ = CORBEL_EXPECT(open_socket(own, link->peer_path_));
-		link->own_path_ = own;
+		link->peer_ = unix_address(text.substr(middle + peer.size()));
+		if (!link->peer_)
+			return unusable(text, EINVAL,
+					" It takes two paths: socket=PATH,peer=PATH.");
+		link->socket_.emplace(
+			CORBEL_EXPECT(NamedSocket::create(own, SOCK_DGRAM, "the network")));
 	} else {
 		return failure(EINVAL, fmt::format("{} is no network: tap=NAME is, and "
 						   "socket=PATH,peer=PATH.",
@@ -117,8 +95,6 @@ NetLink::~NetLink()
 		changed_.notify_all();
 		thread_.join();
 	}
-	if (!own_path_.empty())
-		::unlink(own_path_.c_str());
 }
 
 void NetLink::start(std::function<void()> arrived)
@@ -133,14 +109,14 @@ void NetLink::work()
 	std::array<char, most + 1> frame;
 
 	for (;;) {
-		std::array<pollfd, 2> polled{pollfd{fd_.get(), POLLIN, 0},
+		std::array<pollfd, 2> polled{pollfd{fd(), POLLIN, 0},
 					     pollfd{stop_.get(), POLLIN, 0}};
 
 		if ((::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) ||
 		    polled[1].revents)
 			return;
 		/* NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): no lock is held here */
-		const auto size = ::read(fd_.get(), frame.data(), frame.size());
+		const auto size = ::read(fd(), frame.data(), frame.size());
 
 		if (size < 0 && errno != EAGAIN && errno != EINTR)
 			return;
@@ -164,7 +140,7 @@ bool NetLink::waits() const
 	return !waiting_.empty();
 }
 
-std::string NetLink::take()
+std::string NetLink::take(std::size_t /*most*/)
 {
 	const std::lock_guard lock(mutex_);
 	auto frame = std::move(waiting_.front());
@@ -174,17 +150,13 @@ std::string NetLink::take()
 	return frame;
 }
 
-void NetLink::send(std::string_view frame) const
+void NetLink::send(std::string_view frame)
 {
-	if (own_path_.empty()) {
-		(void)!::write(fd_.get(), frame.data(), frame.size());
-		return;
-	}
-	sockaddr_un peer{};
-
-	if (set_path(peer, peer_path_))
-		(void)::sendto(fd_.get(), frame.data(), frame.size(), MSG_NOSIGNAL,
-			       reinterpret_cast<const sockaddr *>(&peer), sizeof(peer));
+	if (peer_)
+		(void)::sendto(fd(), frame.data(), frame.size(), MSG_NOSIGNAL,
+			       reinterpret_cast<const sockaddr *>(&*peer_), sizeof(*peer_));
+	else
+		(void)!::write(fd(), frame.data(), frame.size());
 }
 
 } /* namespace corbel::vmm */

@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include "packet_link.hh"
+#include "unix_socket.hh"
+
 #include <libcorbel/error.hh>
 #include <libcorbel/scoped_fd.hh>
 
@@ -16,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,36 +28,34 @@ namespace corbel::vmm {
 
 using Mac = std::array<std::uint8_t, 6>;
 
-class NetLink {
+class NetLink final : public PacketLink {
 public:
 	/* Of Ethernet, without its checksum. */
 	static constexpr std::size_t least = 14, most = 1514;
 
 	/* @text: tap=NAME, or socket=PATH,peer=PATH. */
 	[[nodiscard]] static Result<std::unique_ptr<NetLink>> open(const std::string &text);
-	~NetLink();
-	NetLink(const NetLink &) = delete;
-	NetLink &operator=(const NetLink &) = delete;
+	~NetLink() override;
 
 	/* Always the same for the same text. */
 	[[nodiscard]] Mac mac() const { return mac_; }
-	/* @arrived is called on the thread. Once. */
-	void start(std::function<void()> arrived);
+	void start(std::function<void()> arrived) override;
 
-	[[nodiscard]] bool waits() const;
-	/* One that waits. */
-	[[nodiscard]] std::string take();
+	[[nodiscard]] bool waits() const override;
+	[[nodiscard]] std::string take(std::size_t most) override;
 	/* It is lost if there is nobody, or no room. */
-	void send(std::string_view frame) const;
+	void send(std::string_view frame) override;
 
 private:
 	explicit NetLink(std::string_view text);
 
 	void work();
+	[[nodiscard]] int fd() const { return socket_ ? socket_->fd() : tap_.get(); }
 
 	Mac mac_;
-	ScopedFd fd_, stop_;
-	std::string own_path_, peer_path_; /* of a socket */
+	ScopedFd tap_, stop_;
+	std::optional<NamedSocket> socket_; /* instead of a tap */
+	std::optional<sockaddr_un> peer_;
 	std::function<void()> arrived_;
 	mutable std::mutex mutex_;
 	std::condition_variable changed_;

@@ -12,8 +12,11 @@ constexpr std::uint16_t address_port = 0xcf8, data_port = 0xcfc;
 constexpr std::uint32_t enabled = 0x80000000;
 constexpr std::uint16_t first_bar = 0xc000;
 
-/* Where a slot's interrupt goes: the second 8259A's lines would cost two more exits each. */
-constexpr std::array<std::uint8_t, all_slots.size()> irqs{6, 5, 3};
+/*
+ * Where a slot's interrupt goes: the second 8259A's lines would cost two more exits each. There is
+ * no keyboard.
+ */
+constexpr std::array<std::uint8_t, all_slots.size()> irqs{6, 5, 3, 1};
 
 constexpr bool is_configuration(std::uint16_t port)
 {

@@ -13,9 +13,9 @@
 
 namespace corbel::vmm {
 
-enum class Slot : std::uint8_t { entropy, disk, net };
+enum class Slot : std::uint8_t { entropy, disk, net, vsock };
 
-inline constexpr std::array all_slots{Slot::entropy, Slot::disk, Slot::net};
+inline constexpr std::array all_slots{Slot::entropy, Slot::disk, Slot::net, Slot::vsock};
 
 class PciBus {
 public:

@@ -28,8 +28,10 @@ Result<void> Monitor::serve(Slot slot, unsigned number)
 	auto &device = board_.pci().device(slot);
 	auto &memory = machine_.memory();
 
-	/* Room for frames is taken as they come. */
-	if (!device.runs() || (slot == Slot::net && number == NetDevice::receive_queue))
+	const bool has_packets = slot == Slot::net || slot == Slot::vsock;
+
+	/* Room for packets is taken as they come, that for events never. */
+	if (!device.runs() || (has_packets && number != PacketDevice::transmit_queue))
 		return {};
 	auto &queue = device.queue(number);
 	auto left = queue.waiting(memory);

@@ -2,6 +2,7 @@
 #include "session.hh"
 
 #include "boot.hh"
+#include "console_server.hh"
 #include "end_watch.hh"
 
 #include <libcorbel/text_file.hh>
@@ -63,7 +64,13 @@ Result<Parts> new_guest(const Options &options, const Machine &machine)
 		auto link = CORBEL_EXPECT(NetLink::open(options.net));
 
 		header.mac = link->mac();
-		parts.backends.net.emplace(*header.mac, std::move(link));
+		parts.backends.net = net_device(*header.mac, std::move(link));
+	}
+	if (!options.vsock.empty()) {
+		auto link = CORBEL_EXPECT(VsockLink::open(options.vsock));
+
+		header.cid = link->cid();
+		parts.backends.vsock = vsock_device(*header.cid, std::move(link));
 	}
 	header.cpuid = machine.cpuid();
 	header.msrs.assign(kept_msrs().begin(), kept_msrs().end());
@@ -110,7 +117,9 @@ Result<Parts> recorded_guest(const Options &options, Header header, const Machin
 		parts.backends.disk.emplace(std::move(disk));
 	}
 	if (header.mac)
-		parts.backends.net.emplace(*header.mac, nullptr);
+		parts.backends.net = net_device(*header.mac, nullptr);
+	if (header.cid)
+		parts.backends.vsock = vsock_device(*header.cid, nullptr);
 	parts.header = std::move(header);
 	return parts;
 }
@@ -192,11 +201,11 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 			{"written",
 			 fmt::format("{:016x}", backends.disk->disk().overlay().digest())},
 		};
-	if (backends.net)
-		report["net"] = {
-			{"sent", backends.net->sent()},
-			{"received", backends.net->received()},
-		};
+	for (const auto &[name, device] :
+	     {std::pair("net", &backends.net), {"vsock", &backends.vsock}})
+		if (*device)
+			report[name] = {{"sent", (*device)->sent()},
+					{"received", (*device)->received()}};
 	for (const auto &[name, part] : {std::pair{"registers", Part::registers},
 					 {"control", Part::control},
 					 {"fpu", Part::fpu},
@@ -260,6 +269,9 @@ Result<void> run_session(const Options &options)
 	auto kicker = CORBEL_EXPECT(Kicker::create(machine.area()));
 	HostInput input(replays ? ScopedFd() : CORBEL_EXPECT(open_input(options.input)),
 			[raw = kicker.get()] { raw->kick(); });
+	const auto console = options.console.empty()
+				     ? nullptr
+				     : CORBEL_EXPECT(ConsoleServer::create(options.console, input));
 	/* Its network wakes who waits for input, so it goes before that. */
 	auto parts = CORBEL_EXPECT(replays ? recorded_guest(options, header, machine)
 					   : new_guest(options, machine));
@@ -283,9 +295,14 @@ Result<void> run_session(const Options &options)
 			 .to = options.to,
 			 .patience = std::chrono::milliseconds(options.patience_ms) *
 				     (1U << parts.header.shift),
-			 .console = write_console});
-	if (parts.backends.net && parts.backends.net->link())
-		parts.backends.net->link()->start([&input] { input.wake(); });
+			 .console = [&](std::string_view bytes) {
+				 write_console(bytes);
+				 if (console)
+					 console->print(bytes);
+			 }});
+	for (const auto *const device : {&parts.backends.net, &parts.backends.vsock})
+		if (*device && (*device)->link())
+			(*device)->link()->start([&input] { input.wake(); });
 	const EndWatch watch([&] {
 		monitor.stop();
 		input.wake();

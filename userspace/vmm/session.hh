@@ -22,6 +22,7 @@ struct Options {
 	std::string recording;
 	std::string kernel, initrd;
 	std::string net; /* as NetLink has it; empty: none */
+	std::string vsock; /* as VsockLink has it; empty: none */
 	std::string disk; /* a raw image; empty: none, or of a replay the recorded one */
 	std::string command_line, append;
 	std::uint64_t memory_mib = 256;
@@ -30,6 +31,7 @@ struct Options {
 	std::uint64_t to = ~std::uint64_t{0};
 	std::uint32_t patience_ms = 10;
 	bool warp = false, verify = false, without_module = false;
+	std::string console; /* a socket; empty: none */
 	std::string input; /* "-": standard input; empty: none */
 	std::string report; /* a file for what it came to, as JSON */
 	/* of checkpoints and what uses them */

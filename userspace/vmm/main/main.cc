@@ -44,6 +44,10 @@ void add_guest(CLI::App &verb, vmm::Options &options)
 		"--net", options.net,
 		"A network card: tap=NAME, or socket=PATH,peer=PATH of datagrams, as QEMU's "
 		"-netdev dgram has them");
+	verb.add_option("--vsock", options.vsock,
+			"vsock, whose host's end is Unix sockets: PATH[,cid=N]. Who connects to "
+			"PATH and says `CONNECT PORT` is connected to the guest; where the guest "
+			"connects to a port, it is to PATH_PORT");
 	verb.add_option("--command-line", options.command_line,
 			"All of the kernel's command line, but for the rate of its clock");
 	verb.add_option("--append", options.append, "More for the usual command line");
@@ -54,6 +58,9 @@ void add_guest(CLI::App &verb, vmm::Options &options)
 		->check(CLI::Range(0, 31));
 	verb.add_flag("--warp", options.warp, "Skips the time in which the guest sleeps");
 	verb.add_option("--input", options.input, "What is typed at the console; - for stdin");
+	verb.add_option("--console", options.console,
+			"A Unix socket at which the console is, for one at a time, beside --input "
+			"and standard output");
 	verb.add_option("--patience", options.patience_ms,
 			"Milliseconds of the guest's time without an exit, after twice which it is "
 			"interrupted anywhere")
