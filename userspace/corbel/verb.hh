@@ -149,6 +149,11 @@ extern const Verb qos_detach_verb;
 extern const Verb qos_show_verb;
 extern const Verb qos_top_verb;
 extern const Verb qos_heatmap_verb;
+extern const Verb record_verb;
+extern const Verb replay_verb;
+extern const Verb recording_checkpoints_verb;
+extern const Verb recording_goto_verb;
+extern const Verb recording_console_verb;
 extern const Verb status_verb;
 
 [[nodiscard]] std::span<const Verb *const> all_verbs();

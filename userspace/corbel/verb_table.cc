@@ -83,6 +83,11 @@ std::span<const Verb *const> all_verbs()
 		&qos_show_verb,
 		&qos_top_verb,
 		&qos_heatmap_verb,
+		&record_verb,
+		&replay_verb,
+		&recording_checkpoints_verb,
+		&recording_goto_verb,
+		&recording_console_verb,
 		&status_verb,
 		&schema_verb,
 		&manual_verb,
@@ -154,6 +159,8 @@ std::string_view group_summary(std::string_view group)
 		return "What volumes held at an instant, kept, and gone back to";
 	if (group == "qos")
 		return "What each virtual disk on a LUN may do, and what it does";
+	if (group == "recording")
+		return "Go anywhere in a recorded guest, and sit at it while it is recorded";
 	if (group == "state")
 		return "What the daemon of this host remembers";
 	return {};
