@@ -73,6 +73,7 @@ bench:
 SCALE ?= 10
 # Its host's tests have sanitizers.
 soak fuzz: export SANITIZE := 1
+soak: export DEBIAN_ROOT := 1
 soak:
 	@$(MAKE) $(call needs,$(T))
 	@qemu-tests/run --build --scale $(SCALE) --resume $(build)/soak-passed $(T)
