@@ -196,12 +196,13 @@ ExitCode VmmCommand::attend()
 	const auto socket = folder->file("console");
 
 	add("--console", socket);
+	add("--wait", true);
 	const auto process = start();
 	if (!process)
 		return report(process.error());
 	/* It is for the guest's monitor, which ends it in order. */
 	std::signal(SIGINT, SIG_IGN);
-	/* It makes its socket last of what can fail. */
+	/* Nothing of what can fail comes behind its socket but the file of the recording. */
 	while (!std::filesystem::exists(socket) && !has_ended(*process))
 		::usleep(10000);
 	if (has_ended(*process))

@@ -74,9 +74,11 @@ struct vmm_console : testing::Test {
 
 TEST_F(vmm_console, shows_what_came_before_and_what_comes)
 {
+	EXPECT_FALSE(server->is_attended());
 	server->print("before ");
 	const auto fd = join();
 	EXPECT_EQ(hear(fd, 7), "before ");
+	EXPECT_TRUE(server->is_attended());
 	server->print("after");
 	EXPECT_EQ(hear(fd, 5), "after");
 	say(fd, "typed");

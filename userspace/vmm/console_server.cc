@@ -53,6 +53,13 @@ ConsoleServer::~ConsoleServer()
 	thread_.join();
 }
 
+bool ConsoleServer::is_attended()
+{
+	const std::lock_guard lock(mutex_);
+
+	return attached_;
+}
+
 void ConsoleServer::print(std::string_view bytes)
 {
 	const std::lock_guard lock(mutex_);

@@ -33,6 +33,7 @@ public:
 	ConsoleServer &operator=(const ConsoleServer &) = delete;
 
 	/* By any thread. */
+	[[nodiscard]] bool is_attended();
 	void print(std::string_view bytes);
 
 private:

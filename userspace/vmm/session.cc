@@ -303,11 +303,15 @@ Result<void> run_session(const Options &options)
 	for (const auto *const device : {&parts.backends.net, &parts.backends.vsock})
 		if (*device && (*device)->link())
 			(*device)->link()->start([&input] { input.wake(); });
+	std::atomic<bool> stops = false;
 	const EndWatch watch([&] {
+		stops = true;
 		monitor.stop();
 		input.wake();
 		kicker->kick();
 	});
+	while (console && options.wait_at_console && !stops && !console->is_attended())
+		std::this_thread::sleep_for(std::chrono::milliseconds(10));
 	const auto began = std::chrono::steady_clock::now();
 	const auto ending = CORBEL_EXPECT(monitor.run());
 	const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;

@@ -32,6 +32,7 @@ struct Options {
 	std::uint32_t patience_ms = 10;
 	bool warp = false, verify = false, without_module = false;
 	std::string console; /* a socket; empty: none */
+	bool wait_at_console = false; /* until somebody is there */
 	std::string input; /* "-": standard input; empty: none */
 	std::string report; /* a file for what it came to, as JSON */
 	/* of checkpoints and what uses them */

@@ -61,6 +61,8 @@ void add_guest(CLI::App &verb, vmm::Options &options)
 	verb.add_option("--console", options.console,
 			"A Unix socket at which the console is, for one at a time, beside --input "
 			"and standard output");
+	verb.add_flag("--wait", options.wait_at_console,
+		      "The guest begins when somebody is at that console");
 	verb.add_option("--patience", options.patience_ms,
 			"Milliseconds of the guest's time without an exit, after twice which it is "
 			"interrupted anywhere")
