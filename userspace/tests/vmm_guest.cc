@@ -5,6 +5,7 @@
 
 #include <vmm/boot.hh>
 #include <vmm/cpu_policy.hh>
+#include <vmm/vcpu_state.hh>
 
 #include <asm/bootparam.h>
 #include <elf.h>
@@ -23,6 +24,40 @@ using corbel::test::error_of;
 using corbel::test::must;
 
 constexpr std::uint64_t mib = 1 << 20;
+
+/* ---- its vCPU ---------------------------------------------------------------------- */
+
+/* What KVM injected last is not part of what waits for the guest. */
+TEST(vmm_state, has_the_digest_of_events_that_wait)
+{
+	VcpuState none{}, leftover{};
+
+	leftover.events.exception.nr = 14;
+	leftover.events.exception.has_error_code = 1;
+	leftover.events.exception.error_code = 2;
+	leftover.events.exception_payload = 77;
+	leftover.events.interrupt.nr = 0x30;
+	EXPECT_EQ(leftover.digest(Part::events), none.digest(Part::events));
+	for (auto *const flag :
+	     {&leftover.events.exception.injected, &leftover.events.exception.pending,
+	      &leftover.events.interrupt.injected}) {
+		auto other = leftover;
+		const auto at = reinterpret_cast<std::byte *>(flag) -
+				reinterpret_cast<std::byte *>(&leftover);
+
+		reinterpret_cast<std::byte *>(&other)[at] = std::byte{1};
+		EXPECT_NE(other.digest(Part::events), none.digest(Part::events));
+		other.events.exception.nr = 6;
+		other.events.interrupt.nr = 0x31;
+		auto third = other;
+		third.events.exception.nr = 14;
+		third.events.interrupt.nr = 0x30;
+		EXPECT_NE(third.digest(Part::events), other.digest(Part::events));
+	}
+	auto shadowed = none;
+	shadowed.events.interrupt.shadow = 1;
+	EXPECT_NE(shadowed.digest(Part::events), none.digest(Part::events));
+}
 
 /* ---- memory ------------------------------------------------------------------------ */
 

@@ -45,6 +45,22 @@ Control control_of(const kvm_sregs &sregs)
  */
 constexpr std::size_t fpu_bytes = 416, fpu_gap = 6, fpu_gap_end = 24;
 
+/*
+ * KVM also keeps what it injected last. That is the host's affair: an exception that met a page of
+ * the guest's that the host had not mapped, or had write-protected, is injected again.
+ */
+kvm_vcpu_events waiting_of(kvm_vcpu_events events)
+{
+	if (!events.exception.injected && !events.exception.pending) {
+		events.exception = {};
+		events.exception_has_payload = 0;
+		events.exception_payload = 0;
+	}
+	if (!events.interrupt.injected)
+		events.interrupt.nr = events.interrupt.soft = 0;
+	return events;
+}
+
 } /* namespace */
 
 std::string_view name_of(Part part)
@@ -100,8 +116,11 @@ std::uint64_t VcpuState::digest(Part part) const
 		       XXH3_64bits_withSeed(xsave.data() + fpu_gap_end, fpu_bytes - fpu_gap_end, 1);
 	case Part::msrs:
 		return msrs_digest();
-	case Part::events:
-		return XXH3_64bits(&events, sizeof(events));
+	case Part::events: {
+		const auto waiting = waiting_of(events);
+
+		return XXH3_64bits(&waiting, sizeof(waiting));
+	}
 	case Part::debug:
 		return XXH3_64bits(&debug, sizeof(debug));
 	default:

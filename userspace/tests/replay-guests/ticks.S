@@ -6,6 +6,7 @@
  *
  * SPIN: between interrupts it does not leave, its registers are always the same, and only a
  * number in memory grows.
+ * FAULTS: it reads once where nothing is, and writes there all the time.
  * DENIED: between interrupts it reads MSRs, one that it may not read and the counter's, until it
  * has been interrupted often enough or has tried often enough.
  */
@@ -18,6 +19,9 @@ _start:
 	call	set_gate
 	lea	idt + 13 * 16(%rip), %rdi
 	lea	on_fault(%rip), %rax
+	call	set_gate
+	lea	idt + 14 * 16(%rip), %rdi
+	lea	on_page_fault(%rip), %rax
 	call	set_gate
 	lidt	idtr(%rip)
 	/* As Linux does: a state that is put back has to be the one that was taken. */
@@ -46,6 +50,9 @@ _start:
 	xor	%ebx, %ebx
 	xor	%r13d, %r13d
 	sti
+#ifdef FAULTS
+	movabs	0x7f0000000000, %rax
+#endif
 1:
 #ifdef SPIN
 	incq	turns(%rip)
@@ -68,6 +75,8 @@ _start:
 	xor	%rax, %rbx
 	rol	$7, %rbx
 	add	%rdx, %rbx
+#elif defined FAULTS
+	movabs	%rax, 0x7f0000000000
 #else
 	incq	turns(%rip)
 #endif
@@ -103,6 +112,13 @@ set_gate:
 on_fault:
 	add	$8, %rsp
 	addq	$2, (%rsp)
+	incq	turns(%rip)
+	iretq
+
+/* Goes on behind the MOV. */
+on_page_fault:
+	add	$8, %rsp
+	addq	$10, (%rsp)
 	incq	turns(%rip)
 	iretq
 
