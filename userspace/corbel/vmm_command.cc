@@ -137,6 +137,7 @@ std::vector<char *> VmmCommand::arguments() const
 {
 	std::vector<char *> arguments;
 
+	arguments.reserve(words_.size() + 1);
 	for (const auto &word : words_)
 		arguments.push_back(const_cast<char *>(word.c_str()));
 	arguments.push_back(nullptr);

@@ -21,6 +21,7 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 namespace {
@@ -46,6 +47,15 @@ sockaddr_un address_of(const std::string &path)
 	address.sun_family = AF_UNIX;
 	path.copy(address.sun_path, sizeof(address.sun_path) - 1);
 	return address;
+}
+
+ScopedFd stream()
+{
+	ScopedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	if (!fd)
+		throw std::runtime_error("there is no socket");
+	return fd;
 }
 
 /* A program of the host's. */
@@ -121,7 +131,7 @@ struct vmm_vsock : testing::Test {
 	/* ---- the host */
 	[[nodiscard]] Program connect() const
 	{
-		ScopedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		auto fd = stream();
 		const auto address = address_of(path);
 
 		EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr *>(&address),
@@ -131,7 +141,7 @@ struct vmm_vsock : testing::Test {
 	}
 	[[nodiscard]] ScopedFd listen() const
 	{
-		ScopedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		auto fd = stream();
 		const auto address = address_of(path + "_77");
 
 		EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address),

@@ -151,7 +151,7 @@ void ConsoleServer::write_output()
 
 	if (sent > 0)
 		waiting_.erase(0, static_cast<std::size_t>(sent));
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (sent < 0 && errno != EAGAIN && errno != EINTR)
 		client_ = ScopedFd();
 }
 

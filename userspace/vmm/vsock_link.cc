@@ -397,30 +397,33 @@ void VsockLink::obey(std::string_view packet)
 		return;
 	}
 	const bool opens = connection->state == Connection::State::opening;
+	const bool answers = head.op == VIRTIO_VSOCK_OP_RESPONSE;
 
 	connection->room = head.buf_alloc;
 	connection->taken = head.fwd_cnt;
-	if (head.op == VIRTIO_VSOCK_OP_RST) {
+	if (head.op == VIRTIO_VSOCK_OP_RST)
 		connection->state = Connection::State::ended;
-	} else if (opens != (head.op == VIRTIO_VSOCK_OP_RESPONSE)) {
-		reset(*connection);
-	} else if (opens) {
-		connection->state = Connection::State::open;
-		/* Of which the guest's bytes are not counted. */
-		const auto answer = fmt::format("OK {}\n", connection->host_port);
-
-		if (::send(connection->fd.get(), answer.data(), answer.size(),
-			   MSG_NOSIGNAL | MSG_DONTWAIT) != static_cast<ssize_t>(answer.size()))
-			reset(*connection);
-	} else if (head.op == VIRTIO_VSOCK_OP_RW) {
+	else if (opens && answers)
+		welcome(*connection);
+	else if (!opens && head.op == VIRTIO_VSOCK_OP_RW)
 		take_data(*connection, bytes.substr(0, head.len));
-	} else if (head.op == VIRTIO_VSOCK_OP_SHUTDOWN) {
+	else if (!opens && head.op == VIRTIO_VSOCK_OP_SHUTDOWN)
 		note_shutdown(*connection, head.flags);
-	} else if (head.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST) {
+	else if (!opens && head.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
 		say(*connection, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
-	} else if (head.op != VIRTIO_VSOCK_OP_CREDIT_UPDATE) {
+	else if (opens || head.op != VIRTIO_VSOCK_OP_CREDIT_UPDATE)
 		reset(*connection);
-	}
+}
+
+/* The host's program is told that the guest has taken its connection. */
+void VsockLink::welcome(Connection &connection)
+{
+	const auto answer = fmt::format("OK {}\n", connection.host_port);
+
+	connection.state = Connection::State::open;
+	if (::send(connection.fd.get(), answer.data(), answer.size(),
+		   MSG_NOSIGNAL | MSG_DONTWAIT) != static_cast<ssize_t>(answer.size()))
+		reset(connection);
 }
 
 void VsockLink::take_data(Connection &connection, std::string_view bytes)

@@ -63,6 +63,7 @@ private:
 	void hear_greeting(Connection &connection);
 	void obey(std::string_view packet);
 	void open_to_host(const virtio_vsock_hdr &head);
+	void welcome(Connection &connection);
 	void note_shutdown(Connection &connection, std::uint32_t flags);
 	void take_data(Connection &connection, std::string_view bytes);
 	void write_out(Connection &connection);
