@@ -3,16 +3,15 @@
 // The console of a recorded guest at a socket.
 #include "result.hh"
 #include "temporary_folder.hh"
+#include "vmm_program.hh"
 #include "wait_until.hh"
 
 #include <vmm/console_server.hh>
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cerrno>
 #include <filesystem>
 
@@ -20,36 +19,14 @@ namespace {
 
 using namespace corbel;
 using namespace corbel::vmm;
+using corbel::test::connect_to;
 using corbel::test::error_of;
+using corbel::test::hear;
 using corbel::test::must;
 using corbel::test::TemporaryFolder;
 
 struct vmm_console : testing::Test {
-	[[nodiscard]] ScopedFd join() const
-	{
-		ScopedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-		const auto address = unix_address(path);
-
-		EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr *>(&*address),
-				    sizeof(*address)),
-			  0);
-		return fd;
-	}
-	static std::string hear(const ScopedFd &fd, std::size_t bytes)
-	{
-		std::string heard(bytes, '\0');
-		std::size_t at = 0;
-
-		while (at < bytes) {
-			const auto got = ::read(fd.get(), heard.data() + at, bytes - at);
-
-			if (got <= 0)
-				break;
-			at += static_cast<std::size_t>(got);
-		}
-		heard.resize(at);
-		return heard;
-	}
+	[[nodiscard]] ScopedFd join() const { return connect_to(path); }
 	static void say(const ScopedFd &fd, std::string_view text)
 	{
 		EXPECT_EQ(::write(fd.get(), text.data(), text.size()),

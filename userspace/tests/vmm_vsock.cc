@@ -4,6 +4,7 @@
 // host by sockets.
 #include "result.hh"
 #include "temporary_folder.hh"
+#include "vmm_program.hh"
 #include "wait_until.hh"
 
 #include <vmm/vsock_link.hh>
@@ -11,7 +12,6 @@
 #include <linux/virtio_vsock.h>
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -21,7 +21,6 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
-#include <stdexcept>
 #include <thread>
 
 namespace {
@@ -40,24 +39,6 @@ struct Packet {
 	std::string bytes;
 };
 
-sockaddr_un address_of(const std::string &path)
-{
-	sockaddr_un address{};
-
-	address.sun_family = AF_UNIX;
-	path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-	return address;
-}
-
-ScopedFd stream()
-{
-	ScopedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-
-	if (!fd)
-		throw std::runtime_error("there is no socket");
-	return fd;
-}
-
 /* A program of the host's. */
 class Program {
 public:
@@ -68,21 +49,9 @@ public:
 		ASSERT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL),
 			  static_cast<ssize_t>(text.size()));
 	}
-	/* So many bytes, or what there is before the end. */
 	[[nodiscard]] std::string hear(std::size_t bytes) const
 	{
-		std::string heard(bytes, '\0');
-		std::size_t at = 0;
-
-		while (at < bytes) {
-			const auto got = ::read(fd_.get(), heard.data() + at, bytes - at);
-
-			if (got <= 0)
-				break;
-			at += static_cast<std::size_t>(got);
-		}
-		heard.resize(at);
-		return heard;
+		return corbel::test::hear(fd_, bytes);
 	}
 	[[nodiscard]] bool is_at_end() const { return hear(1).empty(); }
 	void say_no_more() const { ::shutdown(fd_.get(), SHUT_WR); }
@@ -129,20 +98,11 @@ struct vmm_vsock : testing::Test {
 	void expect(std::uint16_t op) { EXPECT_EQ(receive().head.op, op); }
 
 	/* ---- the host */
-	[[nodiscard]] Program connect() const
-	{
-		auto fd = stream();
-		const auto address = address_of(path);
-
-		EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr *>(&address),
-				    sizeof(address)),
-			  0);
-		return Program(std::move(fd));
-	}
+	[[nodiscard]] Program connect() const { return Program(test::connect_to(path)); }
 	[[nodiscard]] ScopedFd listen() const
 	{
-		auto fd = stream();
-		const auto address = address_of(path + "_77");
+		auto fd = test::stream_socket();
+		const auto address = unix_address(path + "_77").value();
 
 		EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address),
 				 sizeof(address)),

@@ -15,6 +15,16 @@ struct Backends {
 	std::optional<BlockDevice> disk;
 	std::optional<PacketDevice> net, vsock;
 
+	/* What a recording has, with nobody behind it. */
+	void add_packet_devices(const std::optional<Mac> &mac,
+				const std::optional<std::uint64_t> &cid)
+	{
+		if (mac)
+			net = net_device(*mac, nullptr);
+		if (cid)
+			vsock = vsock_device(*cid, nullptr);
+	}
+
 	void plug_into(Board &board) const
 	{
 		board.pci().plug(Slot::entropy, entropy_model());

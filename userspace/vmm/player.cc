@@ -65,10 +65,7 @@ Result<std::unique_ptr<Player>> Player::create(const Source &source, const Check
 
 	if (source.parts.backends.disk)
 		backends.disk.emplace(CORBEL_EXPECT(source.parts.backends.disk->disk().another()));
-	if (header.mac)
-		backends.net = net_device(*header.mac, nullptr);
-	if (header.cid)
-		backends.vsock = vsock_device(*header.cid, nullptr);
+	backends.add_packet_devices(header.mac, header.cid);
 	backends.plug_into(board);
 	std::unique_ptr<Player> player(new Player(std::move(machine), std::move(journal),
 						  std::move(kicker), std::move(backends), board,

@@ -116,10 +116,7 @@ Result<Parts> recorded_guest(const Options &options, Header header, const Machin
 		CORBEL_EXPECT(same_image(*header.disk, disk.image(), "disk"));
 		parts.backends.disk.emplace(std::move(disk));
 	}
-	if (header.mac)
-		parts.backends.net = net_device(*header.mac, nullptr);
-	if (header.cid)
-		parts.backends.vsock = vsock_device(*header.cid, nullptr);
+	parts.backends.add_packet_devices(header.mac, header.cid);
 	parts.header = std::move(header);
 	return parts;
 }
