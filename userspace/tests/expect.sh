@@ -2,12 +2,19 @@
 #
 # expect.sh - what commands of a test script that has a folder $work come to: to be sourced.
 
-# await COMMAND...: until it succeeds, at most two minutes.
+# pause SECONDS: without a process, which where a machine is emulated takes as long as many a pause.
+exec {silent}<> <(:)
+pause() { ! read -r -t "$1" -u "$silent" _; }
+
+# await COMMAND...: until it succeeds, at most two minutes. It has the machine half of the time at
+# most, as what is waited for needs it, too.
 await() {
-	local until=$((SECONDS + 120))
+	local until=$((SECONDS + 120)) began=${EPOCHREALTIME/[.,]/} took
 	until "$@"; do
 		((SECONDS < until)) || { echo "waited 120 s in vain for: $*" && return 1; }
-		sleep 0.1
+		took=$((${EPOCHREALTIME/[.,]/} - began))
+		pause "$(printf '0.%06d' $((took < 100000 ? 100000 : took > 900000 ? 900000 : took)))"
+		began=${EPOCHREALTIME/[.,]/}
 	done
 }
 
