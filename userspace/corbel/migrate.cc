@@ -67,8 +67,9 @@ std::function<ExitCode()> declare(OptionSet &set)
 		 "Send all of its memory before it is switched over, against the loss of this "
 		 "host; it stands still until then, which is short with --mode hybrid");
 	set.flag("--storage", options->storage,
-		 "Disks that are not there are moved along: raw files, at the same path, all of "
-		 "which is allocated there before anything else");
+		 "Disks that are not there are moved along, to the same path: raw files, all of "
+		 "which is allocated there before anything else, and volumes of a pool, which "
+		 "must have room for them");
 	set.flag("--plain", options->plain,
 		 "Its memory goes unencrypted, for who can see and change what goes over that "
 		 "network");

@@ -135,6 +135,7 @@ extern const Verb volume_resize_verb;
 extern const Verb volume_activate_verb;
 extern const Verb volume_deactivate_verb;
 extern const Verb volume_clone_verb;
+extern const Verb volume_rename_verb;
 extern const Verb volume_diff_verb;
 extern const Verb volume_defragment_verb;
 extern const Verb snapshot_create_verb;

@@ -69,6 +69,7 @@ std::span<const Verb *const> all_verbs()
 		&volume_activate_verb,
 		&volume_deactivate_verb,
 		&volume_clone_verb,
+		&volume_rename_verb,
 		&volume_diff_verb,
 		&volume_defragment_verb,
 		&snapshot_create_verb,

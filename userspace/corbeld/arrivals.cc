@@ -424,8 +424,9 @@ Result<void> Arrivals::make_disks(Arrival &arrival)
 
 		arrival.disks.push_back({.number = number, .path = path});
 		CORBEL_EXPECT(keep(arrival));
-		CORBEL_EXPECT(make_disk(arrival.disks.back(), arrival.session, size,
-					[&] { return keep(arrival); }));
+		CORBEL_EXPECT(make_disk(
+			arrival.disks.back(), arrival.session, size, [&] { return keep(arrival); },
+			limits_.volumes));
 	}
 	return {};
 }
@@ -512,7 +513,7 @@ Result<void> Arrivals::destroy(Arrival &arrival)
 	if (!found.running)
 		CORBEL_EXPECT(qemu::clear(options_, runtime));
 	for (const auto &disk : arrival.disks)
-		CORBEL_EXPECT(remove_disk(disk, arrival.session));
+		CORBEL_EXPECT(remove_disk(disk, arrival.session, limits_.volumes));
 	arrival.disks.clear();
 	arrival.made_folder = false;
 	return keep(arrival);
@@ -522,7 +523,7 @@ Result<void> Arrivals::destroy(Arrival &arrival)
 
 Result<void> Arrivals::check(const Wish &wish)
 {
-	auto found = obstacles(wish);
+	auto found = obstacles(wish, limits_.volumes);
 	const auto known = qemu::definition(store_, wish.vm.name);
 	const auto launch = Runtime(options_.root, wish.vm.name).launch();
 

@@ -31,7 +31,7 @@
 
 namespace corbel::daemon {
 
-/* For how long who waits for whom. */
+/* For how long who waits for whom, and where it all is. */
 struct MigrationLimits {
 	/* The other end is given up; the source waits for half as long again. */
 	std::chrono::milliseconds patience = std::chrono::minutes(10);
@@ -41,6 +41,7 @@ struct MigrationLimits {
 	std::string watcher = "/proc/self/exe";
 	std::filesystem::path containers{}; /* folder of those that come and go */
 	std::string slice = "corbel"; /* cgroup of those that have come, without its ending */
+	migrate::VolumeDisks *volumes = nullptr; /* of this host's pools, if it has any */
 };
 
 class Arrivals {

@@ -118,13 +118,11 @@ Result<void> Daemon::start()
 	runner.cgroups = qemu::Cgroups({}, settings_.slice);
 	settings_.migration.containers = settings_.state + "/containers";
 	settings_.migration.slice = settings_.slice;
-	arrivals_ = std::make_unique<Arrivals>(*store_, *hosts_, *warnings_, runner,
-					       settings_.migration);
-	departures_ = std::make_unique<Departures>(*store_, *hosts_, runner, settings_.migration);
-	hosts_->set_migrations(std::make_shared<Migrations>(*arrivals_, *departures_));
-	/* Disks first: jobs and VMs may be about them. */
+	/* Disks first: jobs and VMs may be about them, and VMs come with them. */
 	mapper_ = volumes::make_mapper();
 	pools_ = std::make_unique<volumes::Pools>(*store_, *mapper_);
+	volumes_ = std::make_unique<PoolVolumes>(*pools_);
+	settings_.migration.volumes = volumes_.get();
 	luns_ = std::make_unique<workloads::Luns>(*store_, *mapper_);
 	layouts_ = workloads::make_layouts();
 	objects_ = std::make_unique<workloads::Objects>(*luns_, *layouts_);
@@ -135,6 +133,10 @@ Result<void> Daemon::start()
 	luns_->start_all(nullptr);
 	pools_->start_all(warn);
 	luns_->start_all(warn);
+	arrivals_ = std::make_unique<Arrivals>(*store_, *hosts_, *warnings_, runner,
+					       settings_.migration);
+	departures_ = std::make_unique<Departures>(*store_, *hosts_, runner, settings_.migration);
+	hosts_->set_migrations(std::make_shared<Migrations>(*arrivals_, *departures_));
 	follower_ = std::make_unique<workloads::Follower>(*luns_, *objects_, warn);
 	std::vector<jobs::JobKind> kinds{
 		backup_job(state_file()),	  probe_job(*hosts_),	  rotate_job(*hosts_),

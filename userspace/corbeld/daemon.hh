@@ -12,6 +12,7 @@
 #include "hosts.hh"
 #include "local_server.hh"
 #include "pool_watch.hh"
+#include "volume_disks.hh"
 #include "warnings.hh"
 
 #include "../jobs/engine.hh"
@@ -69,10 +70,11 @@ private:
 	std::unique_ptr<state::Store> store_;
 	std::unique_ptr<Warnings> warnings_;
 	std::unique_ptr<Hosts> hosts_;
-	std::unique_ptr<Arrivals> arrivals_;
-	std::unique_ptr<Departures> departures_;
 	std::unique_ptr<volumes::Mapper> mapper_;
 	std::unique_ptr<volumes::Pools> pools_;
+	std::unique_ptr<PoolVolumes> volumes_;
+	std::unique_ptr<Arrivals> arrivals_;
+	std::unique_ptr<Departures> departures_;
 	std::unique_ptr<workloads::Luns> luns_;
 	std::unique_ptr<workloads::Layouts> layouts_;
 	std::unique_ptr<workloads::Objects> objects_;

@@ -89,6 +89,8 @@ private:
 	void drop_mirrors(jobs::Work &work);
 	/* Whoever starts the VM here must not find what is old by then. */
 	void put_disks_aside(jobs::Work &work);
+	[[nodiscard]] Result<std::optional<std::string>>
+	put_aside(const migrate::DiskIdentity &disk) const;
 	void end(jobs::Work &work, migrate::Outcome outcome);
 	void note(jobs::Work &work, std::string_view phase, std::string_view what);
 	void sample(jobs::Work &work, const std::string &pages);

@@ -186,28 +186,42 @@ void Mover::drop_mirrors(Work &work)
 	}
 }
 
+/* What it is called then; nothing: it was done before, or somebody else did something with it. */
+Result<std::optional<std::string>> Mover::put_aside(const DiskIdentity &disk) const
+{
+	auto aside = fmt::format("{}.moved-{}", disk.path, session_.substr(0, 8));
+
+	if (limits_.volumes && volume_at(disk.path))
+		return limits_.volumes->put_aside(disk, session_);
+	const auto here = identity_of(disk.path);
+	if (!here || here->identity != disk.identity)
+		return std::nullopt;
+	if (::renameat2(AT_FDCWD, disk.path.c_str(), AT_FDCWD, aside.c_str(), RENAME_NOREPLACE) !=
+	    0)
+		return failure(errno, fmt::format("{}.", describe_errno(errno)));
+	return aside;
+}
+
 void Mover::put_disks_aside(Work &work)
 {
 	for (const auto &disk : moving(work)) {
 		const auto path = disk.at("path").get<std::string>();
-		const auto aside = fmt::format("{}.moved-{}", path, session_.substr(0, 8));
-		const auto here = identity_of(path);
+		const auto aside = put_aside(
+			{.path = path, .identity = disk.at("identity").get<std::string>()});
 
-		/* It was done before, or somebody else did something with it. */
-		if (!here || here->identity != disk.at("identity").get<std::string>())
-			continue;
-		if (::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, aside.c_str(),
-				RENAME_NOREPLACE) != 0) {
+		if (!aside) {
 			work.warn(Severity::warning,
 				  fmt::format("{} has moved, and what is here as of then cannot be "
-					      "put aside: {}.",
-					      path, describe_errno(errno)));
+					      "put aside: {}",
+					      path, aside.error().sentence));
 			continue;
 		}
-		work.data()["result"]["disks_aside"].push_back(aside);
+		if (!*aside)
+			continue;
+		work.data()["result"]["disks_aside"].push_back(**aside);
 		work.warn(Severity::info,
 			  fmt::format("{} has moved; what is here, as of then, is now {}.", path,
-				      aside));
+				      **aside));
 	}
 }
 

@@ -272,6 +272,10 @@ void add_pool_handlers(Dispatcher &dispatcher, Pools &pools, jobs::Engine &engin
 		return volumes.clone(CORBEL_EXPECT(name_in(arguments, "volume")),
 				     text(arguments, "name"), is_dry(arguments));
 	});
+	add(cli::volume_rename_verb, [](Volumes &volumes, const Json &arguments) -> Result<Json> {
+		return volumes.rename(CORBEL_EXPECT(name_in(arguments, "volume")),
+				      text(arguments, "name"), is_dry(arguments));
+	});
 	dispatcher.add_object(
 		cli::volume_defragment_verb, [&](const Json &arguments) -> Result<Json> {
 			auto wish = CORBEL_EXPECT(volumes::defragmentation_of(

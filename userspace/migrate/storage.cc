@@ -12,8 +12,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -22,7 +24,7 @@ namespace corbel::migrate {
 
 namespace {
 
-constexpr std::string_view disk_prefix = "disk:";
+constexpr std::string_view disk_prefix = "disk:", volume_prefix = "/dev/mapper/corbel-";
 constexpr std::size_t bridge_buffer = std::size_t{256} << 10;
 
 std::string folder_of(const std::string &path)
@@ -73,6 +75,20 @@ void carry(int from, int to)
 
 } /* namespace */
 
+std::optional<pool::VolumeName> volume_at(const std::string &path)
+{
+	if (!path.starts_with(volume_prefix))
+		return std::nullopt;
+	const auto rest = path.substr(volume_prefix.size());
+	const auto dash = rest.find('-');
+	if (dash == rest.npos)
+		return std::nullopt;
+	pool::VolumeName name{rest.substr(0, dash), rest.substr(dash + 1)};
+	if (!pool::is_pool_name(name.pool) || !pool::is_volume_name(name.volume))
+		return std::nullopt;
+	return name;
+}
+
 std::vector<std::uint32_t> disks_to_come(const Wish &wish)
 {
 	std::vector<std::uint32_t> numbers;
@@ -83,7 +99,7 @@ std::vector<std::uint32_t> disks_to_come(const Wish &wish)
 	return numbers;
 }
 
-std::vector<std::string> storage_obstacles(const Wish &wish)
+std::vector<std::string> storage_obstacles(const Wish &wish, VolumeDisks *volumes)
 {
 	struct Need {
 		std::uint64_t bytes = 0, free = 0;
@@ -91,6 +107,7 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 	};
 	std::vector<std::string> found;
 	std::map<dev_t, Need> needs;
+	std::vector<DiskIdentity> of_pools;
 
 	for (const auto number : disks_to_come(wish)) {
 		const auto &[path, size, identity] = wish.disks[number];
@@ -103,14 +120,16 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 			continue;
 		}
 		const auto &disk = wish.vm.disks[number];
+		const bool is_volume = identity.starts_with("CORBEL-") && volume_at(path);
 		if (disk.read_only)
 			found.push_back(fmt::format("{} is not there, and is not moved along as "
 						    "the VM may only read it: copy it there.",
 						    path));
-		else if (!identity.starts_with("file "))
+		else if (!is_volume && !identity.starts_with("file "))
 			found.push_back(fmt::format("{} is not there, and is not moved along as it "
-						    "is a device: give the VM one there that both "
-						    "hosts reach, or have its disk in a file.",
+						    "is a device, and no volume of a pool: give "
+						    "the VM one there that both hosts reach, or "
+						    "have its disk in a file or a volume.",
 						    path));
 		else if (disk.format != "raw")
 			found.push_back(
@@ -119,6 +138,10 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 					    "a path that both hosts have, or make a raw one "
 					    "of it by `qemu-img convert -O raw`.",
 					    path, disk.format));
+		if (is_volume) {
+			of_pools.push_back(wish.disks[number]);
+			continue;
+		}
 		if (::stat(folder.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode) ||
 		    ::statvfs(folder.c_str(), &space) != 0) {
 			found.push_back(
@@ -130,6 +153,10 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 		need.free = std::uint64_t{space.f_bavail} * space.f_frsize;
 		need.folder = folder;
 	}
+	if (!of_pools.empty() && !volumes)
+		found.push_back("Its disks are volumes, and there are no pools there.");
+	else if (!of_pools.empty())
+		std::ranges::move(volumes->obstacles(of_pools), std::back_inserter(found));
 	for (const auto &[device, need] : needs)
 		if (need.bytes > need.free)
 			found.push_back(fmt::format("Its disks take {} MiB in {}, where {} MiB are "
@@ -140,8 +167,10 @@ std::vector<std::string> storage_obstacles(const Wish &wish)
 }
 
 Result<void> make_disk(MadeDisk &disk, const std::string &session, std::uint64_t size,
-		       const std::function<Result<void>()> &keep)
+		       const std::function<Result<void>()> &keep, VolumeDisks *volumes)
 {
+	if (volumes && volume_at(disk.path))
+		return volumes->make(disk, session, size, keep);
 	const auto name = own_name(disk, session);
 	const ScopedFd file(
 		::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -164,8 +193,10 @@ Result<void> make_disk(MadeDisk &disk, const std::string &session, std::uint64_t
 	return {};
 }
 
-Result<void> remove_disk(const MadeDisk &disk, const std::string &session)
+Result<void> remove_disk(const MadeDisk &disk, const std::string &session, VolumeDisks *volumes)
 {
+	if (volumes && volume_at(disk.path))
+		return volumes->remove(disk, session);
 	const auto remove = [](const std::string &path) -> Result<void> {
 		if (::unlink(path.c_str()) == 0 || errno == ENOENT)
 			return {};

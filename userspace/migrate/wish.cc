@@ -147,9 +147,9 @@ std::set<std::string> cpu_features()
 	return {std::istream_iterator<std::string>(words), {}};
 }
 
-std::vector<std::string> obstacles(const Wish &wish)
+std::vector<std::string> obstacles(const Wish &wish, VolumeDisks *volumes)
 {
-	auto found = storage_obstacles(wish);
+	auto found = storage_obstacles(wish, volumes);
 	std::vector<std::string> missing;
 
 	const auto coming = disks_to_come(wish);

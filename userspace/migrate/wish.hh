@@ -40,6 +40,8 @@ struct DiskIdentity {
 /* The errno of what cannot be looked at. */
 [[nodiscard]] Result<DiskIdentity> identity_of(const std::string &path);
 
+class VolumeDisks; /* storage.hh */
+
 struct Wish {
 	qemu::Description vm;
 	Mode mode = Mode::postcopy;
@@ -61,6 +63,6 @@ struct Wish {
 [[nodiscard]] std::set<std::string> cpu_features();
 
 /* Why this host cannot have it, each a sentence; empty: it can. */
-[[nodiscard]] std::vector<std::string> obstacles(const Wish &wish);
+[[nodiscard]] std::vector<std::string> obstacles(const Wish &wish, VolumeDisks *volumes = nullptr);
 
 } /* namespace corbel::migrate */

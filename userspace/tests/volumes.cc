@@ -406,6 +406,48 @@ TEST_F(VolumesTest, resized)
 	EXPECT_EQ(must(volumes().resize(name("vms/web"), 2 * MiB, false))["changed"], true);
 }
 
+TEST_F(VolumesTest, renamed)
+{
+	create();
+	make_volume("vms/web", true);
+	make_volume("vms/db");
+	const auto id = id_of("vms/web");
+	(void)must(volumes().snapshot({name("vms/web")}, "monday", false));
+	const auto active = volumes().rename(name("vms/web"), "old", false);
+	EXPECT_EQ(error_of(active), EBUSY);
+	EXPECT_THAT(active.error().sentence, HasSubstr("corbel volume deactivate vms/web"));
+	(void)must(volumes().deactivate(name("vms/web"), false));
+	(void)must(volumes().activate(name("vms/web@monday"), false));
+	EXPECT_EQ(error_of(volumes().rename(name("vms/web"), "old", false)), EBUSY);
+	(void)must(volumes().deactivate(name("vms/web@monday"), false));
+	EXPECT_EQ(error_of(volumes().rename(name("vms/web"), "db", false)), EEXIST);
+	EXPECT_EQ(error_of(volumes().rename(name("vms/web"), "a@b", false)), EINVAL);
+	EXPECT_EQ(error_of(volumes().rename(name("vms/web@monday"), "b", false)), EINVAL);
+	EXPECT_EQ(error_of(volumes().rename(name("vms/none"), "b", false)), ENOENT);
+	EXPECT_EQ(must(volumes().rename(name("vms/web"), "old", true))["changed"], true);
+	const auto done = must(volumes().rename(name("vms/web"), "old", false));
+	EXPECT_EQ(fault_in(cli::volume_rename_verb, done), "");
+	EXPECT_EQ(done["volume"], "vms/old");
+	EXPECT_EQ(must(volumes().rename(name("vms/old"), "old", false))["changed"], false);
+	EXPECT_EQ(id_of("vms/old"), id);
+	EXPECT_EQ(must(volumes().list("vms", true))["snapshots"][0]["name"], "vms/old@monday");
+	make_volume("vms/web");
+	/* One without a name gets one, and its snapshots may be many. */
+	(void)must(mapper->message("corbel-vms", "create 10"));
+	const auto nameless = must(volumes().list("vms", false))["volumes"].back()["name"];
+	(void)must(volumes().rename(name(nameless.get<std::string>()), "found", false));
+	for (int i = 0; i < 70; i++)
+		(void)must(volumes().snapshot({name("vms/found")}, std::to_string(i), false));
+	(void)must(volumes().rename(name("vms/found"), "kept", false));
+	const auto snapshots = must(volumes().list("vms", true))["snapshots"];
+	EXPECT_EQ(std::ranges::count_if(snapshots,
+					[](const Json &each) {
+						return each["name"].get<std::string>().starts_with(
+							"vms/kept@");
+					}),
+		  70);
+}
+
 TEST_F(VolumesTest, snapshots_of_one_instant)
 {
 	create();

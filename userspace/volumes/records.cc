@@ -128,10 +128,13 @@ Result<std::vector<VolumeRecord>> Records::volumes(const std::string &pool)
 	return volumes;
 }
 
-Result<void> Records::put(const std::string &pool, const std::vector<VolumeRecord> &volumes)
+Result<void> Records::put(const std::string &pool, const std::vector<VolumeRecord> &volumes,
+			  const std::vector<std::string> &gone)
 {
 	state::Transaction change;
 
+	for (const auto &name : gone)
+		change.changes.emplace_back(state::Erase{volume_prefix(pool) + name});
 	for (const auto &volume : volumes)
 		change.changes.emplace_back(
 			state::Put{volume_prefix(pool) + volume.name,

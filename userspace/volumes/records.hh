@@ -44,8 +44,10 @@ public:
 
 	/* By name. */
 	[[nodiscard]] Result<std::vector<VolumeRecord>> volumes(const std::string &pool);
+	/* Those of the names @gone go with the same commit. */
 	[[nodiscard]] Result<void> put(const std::string &pool,
-				       const std::vector<VolumeRecord> &volumes);
+				       const std::vector<VolumeRecord> &volumes,
+				       const std::vector<std::string> &gone = {});
 	[[nodiscard]] Result<void> erase(const std::string &pool, const std::string &volume);
 
 private:

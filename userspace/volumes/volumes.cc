@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -299,6 +300,52 @@ Result<Json> Volumes::deactivate(const VolumeName &name, bool dry_run)
 		CORBEL_EXPECT(pools_.records().put(name.pool, {found.record}));
 	}
 	return change_of(name, dry_run, device || found.record.active);
+}
+
+Result<Json> Volumes::rename(const VolumeName &name, const std::string &as, bool dry_run)
+{
+	auto guard = pools_.changing();
+	const auto seen = CORBEL_EXPECT(view(name.pool));
+	auto found = CORBEL_EXPECT(find(seen, name));
+	const auto old = found.record.name;
+	std::vector<VolumeRecord> renamed;
+	std::vector<std::string> gone;
+
+	if (name.is_snapshot() || !pool::is_volume_name(as))
+		return failure(EINVAL, "A snapshot is called after its volume: rename that, to a "
+				       "name without '@'.");
+	if (old == as)
+		return change_of({name.pool, as}, dry_run, false);
+	CORBEL_EXPECT(require_new(seen, as));
+	CORBEL_EXPECT(require_inactive(seen, found, "renaming it"));
+	for (const auto &each : seen.records) {
+		if (old.empty() || !each.name.starts_with(old + "@"))
+			continue;
+		if (seen.device_of(each.id))
+			return failure(EBUSY,
+				       fmt::format("{0}/{1} is active: `corbel volume deactivate "
+						   "{0}/{1}` comes before renaming {2}.",
+						   name.pool, each.name, name.text()));
+		gone.push_back(each.name);
+		renamed.push_back({as + each.name.substr(old.size()), each.id, each.active});
+	}
+	found.record.name = as;
+	if (!old.empty())
+		gone.push_back(old);
+	renamed.push_back(found.record);
+	/* The volume last: who is told of an error can do it again. */
+	for (std::size_t from = 0; !dry_run && from < renamed.size(); from += most_at_once / 2) {
+		const auto part = [&](auto &all) {
+			const auto begin = all.begin() +
+					   static_cast<std::ptrdiff_t>(std::min(from, all.size()));
+			const auto count =
+				std::min<std::ptrdiff_t>(all.end() - begin, most_at_once / 2);
+
+			return std::remove_reference_t<decltype(all)>(begin, begin + count);
+		};
+		CORBEL_EXPECT(pools_.records().put(name.pool, part(renamed), part(gone)));
+	}
+	return change_of({name.pool, as}, dry_run, true);
 }
 
 Result<Json> Volumes::snapshot(const std::vector<VolumeName> &names, const std::string &label,

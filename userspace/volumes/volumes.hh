@@ -32,6 +32,9 @@ public:
 					  bool dry_run);
 	[[nodiscard]] Result<Json> activate(const VolumeName &name, bool dry_run);
 	[[nodiscard]] Result<Json> deactivate(const VolumeName &name, bool dry_run);
+	/* With its snapshots; or one that has no name gets one. */
+	[[nodiscard]] Result<Json> rename(const VolumeName &name, const std::string &as,
+					  bool dry_run);
 	/* Of all of them at one instant, each as VOLUME@@label. */
 	[[nodiscard]] Result<Json> snapshot(const std::vector<VolumeName> &names,
 					    const std::string &label, bool dry_run);
