@@ -52,6 +52,7 @@ class Points:
 
     def run(self, name, what, *arguments):
         self.number += 1
+        began = time.monotonic()
         try:
             what(*arguments)
             print(f"ok {self.number} {name}", flush=True)
@@ -60,6 +61,9 @@ class Points:
             print(f"not ok {self.number} {name}")
             for line in f"{type(error).__name__}: {error}".splitlines():
                 print(f"# {line}", flush=True)
+        took = time.monotonic() - began
+        if took >= 10:
+            print(f"# that took {took:.0f} s", flush=True)
 
     def end(self):
         print(f"1..{self.number}")
