@@ -254,6 +254,8 @@ Json describe_run()
 		{"halts", s::count()},
 		{"landmarks", s::count("places where it was stopped")},
 		{"checkpoints", s::count("digests of everything")},
+		{"longest_run_ms",
+		 s::real("of its clock, that it ran without an exit or a landmark")},
 		{"stops", s::count("by signals, of which the guest knows nothing")},
 		{"console_bytes", s::count()},
 		{"tsc_reads", s::count("of the counter")},

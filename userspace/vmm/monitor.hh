@@ -42,12 +42,13 @@ enum class Ending : std::uint8_t {
 
 struct Counts {
 	std::uint64_t interrupts = 0, halts = 0, landmarks = 0, checkpoints = 0, console_bytes = 0;
+	GuestTime longest_run = 0; /* between an entry and the exit or landmark after it */
 	std::uint64_t stops = 0; /* by signals, of which the guest knows nothing */
 };
 
 /* What a monitor knows of its guest beside devices, journal and KVM. */
 struct MonitorState {
-	GuestTime now;
+	GuestTime now, longest_run;
 	std::uint64_t interrupts, halts, landmarks, checkpoints, console_bytes;
 	std::uint32_t result;
 	std::uint32_t window; /* KVM_RUN is to end where an interrupt is welcome */
@@ -99,6 +100,7 @@ private:
 	Step follow();
 	Step leave();
 	Result<void> look_at_time();
+	Result<void> come_out();
 	Result<void> receive();
 	Result<void> interrupt();
 	Result<void> checkpoint(bool look);
