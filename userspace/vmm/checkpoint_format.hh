@@ -12,7 +12,7 @@
 namespace corbel::vmm {
 
 inline constexpr std::string_view checkpoints_magic{"CorbCkp\n", 8};
-inline constexpr std::uint32_t checkpoints_version = 2;
+inline constexpr std::uint32_t checkpoints_version = 1;
 inline constexpr std::uint32_t checkpoint_magic = 0x70436243; /* CbCp */
 /* Of a checkpoint without its pages' bytes; a guest of 3 GiB of which all has changed needs 20 MiB. */
 inline constexpr std::uint64_t most_text = std::uint64_t{1} << 28;

@@ -151,7 +151,7 @@ Monitor::Step Monitor::leave()
 		break;
 	}
 	CORBEL_EXPECT(journal_.exit({reason_code(), machine_.regs().rip, exit_digest()}));
-	CORBEL_EXPECT(come_out());
+	CORBEL_EXPECT(look_at_time());
 	if (const auto ending = CORBEL_EXPECT(handle()))
 		return ending;
 	CORBEL_EXPECT(interrupt());
@@ -166,16 +166,6 @@ Result<void> Monitor::look_at_time()
 	CORBEL_EXPECT(receive());
 	CORBEL_EXPECT(backends_.receive(board_, machine_.memory(), journal_));
 	board_.advance(now_);
-	return {};
-}
-
-/* At an exit or a landmark. */
-Result<void> Monitor::come_out()
-{
-	const auto entered = now_;
-
-	CORBEL_EXPECT(look_at_time());
-	counts_.longest_run = std::max(counts_.longest_run, now_ - entered);
 	return {};
 }
 
@@ -256,7 +246,6 @@ Result<Ending> Monitor::finish(Ending ending, std::uint32_t value)
 MonitorState Monitor::state()
 {
 	return {now_,
-		counts_.longest_run,
 		counts_.interrupts,
 		counts_.halts,
 		counts_.landmarks,
@@ -269,7 +258,6 @@ MonitorState Monitor::state()
 void Monitor::set_state(const MonitorState &state)
 {
 	now_ = state.now;
-	counts_.longest_run = state.longest_run;
 	counts_.interrupts = state.interrupts;
 	counts_.halts = state.halts;
 	counts_.landmarks = state.landmarks;
@@ -285,6 +273,8 @@ bool Monitor::wants_landmark()
 {
 	const bool quiet = journal_.exits() == exits_at_kick_;
 
+	if (!machine_.takes_interrupts())
+		deaf_ = journal_.clock();
 	exits_at_kick_ = journal_.exits();
 	/* What the guest would not take now, an exit for an open window will give it. */
 	return quiet && machine_.takes_interrupts() &&
@@ -352,7 +342,10 @@ Monitor::Step Monitor::record_landmark()
 	CORBEL_EXPECT(journal_.give(Kind::landmark, 0, state.regs.rip, bytes));
 	CORBEL_EXPECT(journal_.agree(Kind::check, whole_landmark, digest_of(bytes), "a landmark"));
 	counts_.landmarks++;
-	CORBEL_EXPECT(come_out());
+	const auto began = std::max(now_, deaf_);
+	CORBEL_EXPECT(look_at_time());
+	counts_.longest_run = std::max(counts_.longest_run, now_ - began);
+	counts_.late += std::chrono::nanoseconds(now_ - began) > 2 * settings_.patience;
 	CORBEL_EXPECT(interrupt());
 	at_exit_ = true;
 	return std::nullopt;
@@ -390,7 +383,7 @@ Result<void> Monitor::replay_landmark()
 	machine_.area().ready_for_interrupt_injection = 1;
 	machine_.area().if_flag = 1;
 	counts_.landmarks++;
-	CORBEL_EXPECT(come_out());
+	CORBEL_EXPECT(look_at_time());
 	CORBEL_EXPECT(interrupt());
 	return {};
 }

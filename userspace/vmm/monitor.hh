@@ -42,13 +42,15 @@ enum class Ending : std::uint8_t {
 
 struct Counts {
 	std::uint64_t interrupts = 0, halts = 0, landmarks = 0, checkpoints = 0, console_bytes = 0;
-	GuestTime longest_run = 0; /* between an entry and the exit or landmark after it */
+	/* Of who records alone: */
 	std::uint64_t stops = 0; /* by signals, of which the guest knows nothing */
+	std::uint64_t late = 0; /* landmarks, later than twice the patience */
+	GuestTime longest_run = 0; /* to a landmark, from when it could first be interrupted */
 };
 
 /* What a monitor knows of its guest beside devices, journal and KVM. */
 struct MonitorState {
-	GuestTime now, longest_run;
+	GuestTime now;
 	std::uint64_t interrupts, halts, landmarks, checkpoints, console_bytes;
 	std::uint32_t result;
 	std::uint32_t window; /* KVM_RUN is to end where an interrupt is welcome */
@@ -100,7 +102,6 @@ private:
 	Step follow();
 	Step leave();
 	Result<void> look_at_time();
-	Result<void> come_out();
 	Result<void> receive();
 	Result<void> interrupt();
 	Result<void> checkpoint(bool look);
@@ -139,6 +140,7 @@ private:
 	std::uint64_t exits_at_kick_ = ~std::uint64_t{0};
 	std::uint64_t next_checkpoint_ = ~std::uint64_t{0};
 	std::uint8_t result_ = 0;
+	GuestTime deaf_ = 0; /* when it was seen last that it would take no interrupt */
 	bool at_exit_ = true; /* or a landmark: a replay comes by here */
 	std::atomic<bool> stops_ = false;
 };

@@ -180,6 +180,7 @@ Result<Json> report_of(const Monitor &monitor, Journal &journal, Machine &machin
 		{"halts", counts.halts},
 		{"landmarks", counts.landmarks},
 		{"checkpoints", counts.checkpoints},
+		{"late_landmarks", counts.late},
 		{"longest_run_ms", static_cast<double>(counts.longest_run) / 1e6},
 		{"stops", counts.stops},
 		{"console_bytes", counts.console_bytes},
