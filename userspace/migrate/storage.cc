@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "storage.hh"
 
+#include "../volumes/mapper.hh"
+
 #include <libcorbel/number.hh>
 
 #include <fcntl.h>
@@ -120,7 +122,10 @@ std::vector<std::string> storage_obstacles(const Wish &wish, VolumeDisks *volume
 			continue;
 		}
 		const auto &disk = wish.vm.disks[number];
-		const bool is_volume = identity.starts_with("CORBEL-") && volume_at(path);
+		/* corbel-qos-LUN is a LUN under QoS. */
+		const bool is_volume = identity.starts_with(volumes::uuid_prefix) &&
+				       !identity.starts_with(volumes::lun_uuid_prefix) &&
+				       volume_at(path);
 		if (disk.read_only)
 			found.push_back(fmt::format("{} is not there, and is not moved along as "
 						    "the VM may only read it: copy it there.",

@@ -23,7 +23,7 @@ std::string mapped_name(const LunRecord &lun)
 
 std::string mapped_uuid(const LunRecord &lun)
 {
-	return fmt::format("{}QOS-{}", volumes::uuid_prefix, lun.uuid);
+	return fmt::format("{}{}", volumes::lun_uuid_prefix, lun.uuid);
 }
 
 Json change_of(const std::string &lun, bool dry_run, bool changed)

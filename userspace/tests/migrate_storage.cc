@@ -23,6 +23,7 @@ namespace {
 
 using namespace migrate;
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -110,6 +111,17 @@ TEST(migrate_storage, says_what_cannot_come)
 		    ElementsAre(AllOf(HasSubstr("format is qcow2"), HasSubstr("convert -O raw"))));
 	EXPECT_THAT(changed([](Wish &w) { w.disks[0].identity = "device"; }),
 		    ElementsAre(HasSubstr("is a device")));
+	/* A LUN under QoS, and a volume where nobody has pools. */
+	EXPECT_THAT(changed([](Wish &w) {
+			    w.disks[0].path = w.vm.disks[0].path = "/dev/mapper/corbel-qos-lun";
+			    w.disks[0].identity = "CORBEL-QOS-6ba7b810";
+		    }),
+		    Contains(HasSubstr("is a device")));
+	EXPECT_THAT(changed([](Wish &w) {
+			    w.disks[0].path = w.vm.disks[0].path = "/dev/mapper/corbel-vms-web";
+			    w.disks[0].identity = "CORBEL-6ba7b810-1";
+		    }),
+		    ElementsAre(HasSubstr("no pools there")));
 	EXPECT_THAT(changed([](Wish &w) { w.disks[0].size = std::uint64_t{1} << 60; }),
 		    ElementsAre(HasSubstr("are free")));
 	EXPECT_THAT(changed([](Wish &w) {

@@ -17,7 +17,7 @@
 namespace corbel::volumes {
 
 /* What the UUIDs of ours begin with. */
-inline constexpr std::string_view uuid_prefix = "CORBEL-";
+inline constexpr std::string_view uuid_prefix = "CORBEL-", lun_uuid_prefix = "CORBEL-QOS-";
 
 struct Table {
 	std::uint64_t sectors;
