@@ -197,7 +197,7 @@ std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
 					 const NamedChange &change)
 {
 	struct Options {
-		std::string name;
+		std::string name, new_name;
 		bool yes = false;
 		bool dry_run = false;
 		bool json = false;
@@ -205,6 +205,10 @@ std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
 	auto options = std::make_shared<Options>();
 
 	change.declare_name(set, options->name);
+	if (change.new_name) {
+		set.text("name", options->new_name, "NAME", change.new_name, check_volume_name);
+		set.last_is_required();
+	}
 	if (verb.effect == Effect::destroy)
 		declare_yes(set, options->yes);
 	set.dry_run(options->dry_run);

@@ -46,12 +46,14 @@ void declare_yes(OptionSet &set, bool &value);
 				  const std::vector<std::string> &others = {});
 
 /*
- * What verbs are made of that change what their one argument names: `pool start`, `volume
- * delete`. Those that destroy are told twice. Of them changed_schema() is the schema.
+ * What verbs are made of that change what their argument names: `pool start`, `volume
+ * delete`; `volume clone` takes a new name, too. Those that destroy are told twice. Of them
+ * changed_schema() is the schema.
  */
 struct NamedChange {
 	void (*declare_name)(OptionSet &set, std::string &value);
 	std::string_view subject, key, participle; /* as show_changed() takes them */
+	const char *new_name = nullptr; /* help of a second argument, a volume's new name */
 };
 [[nodiscard]] std::function<ExitCode()> declare_change(OptionSet &set, const Verb &verb,
 						       const NamedChange &change);

@@ -1,49 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon_call.hh"
 #include "pool_text.hh"
-#include "schema.hh"
 #include "verb.hh"
 
-#include <memory>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace corbel::cli {
-
-namespace {
-
-struct Options {
-	std::string volume, name;
-	bool dry_run = false;
-	bool json = false;
-};
-
-ExitCode show(const Json &answer)
-{
-	return show_changed(answer, "Volume", "volume", "called so");
-}
-
-Json describe()
-{
-	return changed_schema("volume");
-}
-
-std::function<ExitCode()> declare(OptionSet &set)
-{
-	auto options = std::make_shared<Options>();
-
-	declare_volume(set, options->volume);
-	set.text("name", options->name, "NAME", "Its new one, in the same pool", check_volume_name);
-	set.last_is_required();
-	set.dry_run(options->dry_run);
-	set.json(options->json);
-	return [options, arguments = set.arguments()] {
-		return ask_daemon(volume_rename_verb, arguments, options->json, show);
-	};
-}
-
-} /* namespace */
 
 const Verb volume_rename_verb{
 	.group = "volume",
@@ -55,8 +16,13 @@ const Verb volume_rename_verb{
 	.repeat = Repeat::harmless,
 	.home = Home::daemon,
 	.output = Output::object,
-	.schema = describe,
-	.declare = declare,
+	.schema = [] { return changed_schema("volume"); },
+	.declare =
+		[](OptionSet &set) {
+			return declare_change(set, volume_rename_verb,
+					      {declare_volume, "Volume", "volume", "called so",
+					       "Its new one, in the same pool"});
+		},
 };
 
 } /* namespace corbel::cli */

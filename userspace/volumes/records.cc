@@ -64,6 +64,12 @@ Result<PoolRecord> pool_of(const state::Entry &entry)
 	return pool;
 }
 
+state::Put put_of(const std::string &pool, const VolumeRecord &volume)
+{
+	return {volume_prefix(pool) + volume.name,
+		Json{{"id", volume.id}, {"active", volume.active}}.dump()};
+}
+
 } /* namespace */
 
 Result<PoolRecord> Records::pool(const std::string &name)
@@ -128,17 +134,23 @@ Result<std::vector<VolumeRecord>> Records::volumes(const std::string &pool)
 	return volumes;
 }
 
-Result<void> Records::put(const std::string &pool, const std::vector<VolumeRecord> &volumes,
-			  const std::vector<std::string> &gone)
+Result<void> Records::put(const std::string &pool, const std::vector<VolumeRecord> &volumes)
 {
 	state::Transaction change;
 
-	for (const auto &name : gone)
-		change.changes.emplace_back(state::Erase{volume_prefix(pool) + name});
 	for (const auto &volume : volumes)
-		change.changes.emplace_back(
-			state::Put{volume_prefix(pool) + volume.name,
-				   Json{{"id", volume.id}, {"active", volume.active}}.dump()});
+		change.changes.emplace_back(put_of(pool, volume));
+	(void)CORBEL_EXPECT(store_.commit(change));
+	return {};
+}
+
+Result<void> Records::rename(const std::string &pool, const std::string &old,
+			     const VolumeRecord &volume)
+{
+	state::Transaction change{.conditions = {}, .changes = {put_of(pool, volume)}};
+
+	if (!old.empty())
+		change.changes.emplace_back(state::Erase{volume_prefix(pool) + old});
 	(void)CORBEL_EXPECT(store_.commit(change));
 	return {};
 }

@@ -44,10 +44,11 @@ public:
 
 	/* By name. */
 	[[nodiscard]] Result<std::vector<VolumeRecord>> volumes(const std::string &pool);
-	/* Those of the names @gone go with the same commit. */
 	[[nodiscard]] Result<void> put(const std::string &pool,
-				       const std::vector<VolumeRecord> &volumes,
-				       const std::vector<std::string> &gone = {});
+				       const std::vector<VolumeRecord> &volumes);
+	/* The one that was called @old; empty: that had no name. */
+	[[nodiscard]] Result<void> rename(const std::string &pool, const std::string &old,
+					  const VolumeRecord &volume);
 	[[nodiscard]] Result<void> erase(const std::string &pool, const std::string &volume);
 
 private:

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <type_traits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -90,14 +89,14 @@ Result<void> Volumes::require_new(const View &view, const std::string &name)
 	return failure(EEXIST, fmt::format("There is a '{}/{}' already.", view.pool.name, name));
 }
 
-Result<void> Volumes::require_inactive(const View &view, const Found &found,
+Result<void> Volumes::require_inactive(const View &view, std::uint64_t id,
 				       std::string_view what_for)
 {
-	if (!view.device_of(found.status.id))
+	if (!view.device_of(id))
 		return {};
 	return failure(EBUSY, fmt::format("{0}/{1} is active: `corbel volume deactivate {0}/{1}` "
 					  "comes before {2}.",
-					  view.pool.name, view.name_of(found.status.id), what_for));
+					  view.pool.name, view.name_of(id), what_for));
 }
 
 /* What the kernel's number means here. */
@@ -212,7 +211,7 @@ Result<Json> Volumes::remove(const VolumeName &name, bool dry_run)
 	}
 	if (!found)
 		return std::unexpected(found.error());
-	CORBEL_EXPECT(require_inactive(seen, *found, "deleting it"));
+	CORBEL_EXPECT(require_inactive(seen, found->status.id, "deleting it"));
 	const auto prefix = name.volume + "@";
 	const auto snapshots = std::ranges::count_if(seen.records, [&](const VolumeRecord &each) {
 		return each.name.starts_with(prefix);
@@ -244,7 +243,7 @@ Result<Json> Volumes::resize(const VolumeName &name, std::uint64_t bytes, bool d
 						  name.text()));
 	/* Whoever has it open may be about to write there. */
 	if (blocks < found.status.blocks)
-		CORBEL_EXPECT(require_inactive(seen, found, "making it smaller"));
+		CORBEL_EXPECT(require_inactive(seen, found.status.id, "making it smaller"));
 	answer["bytes"] = blocks * seen.block_bytes();
 	if (dry_run || blocks == found.status.blocks)
 		return answer;
@@ -306,10 +305,9 @@ Result<Json> Volumes::rename(const VolumeName &name, const std::string &as, bool
 {
 	auto guard = pools_.changing();
 	const auto seen = CORBEL_EXPECT(view(name.pool));
-	auto found = CORBEL_EXPECT(find(seen, name));
-	const auto old = found.record.name;
-	std::vector<VolumeRecord> renamed;
-	std::vector<std::string> gone;
+	const auto found = CORBEL_EXPECT(find(seen, name));
+	const auto &old = found.record.name;
+	std::vector<VolumeRecord> snapshots;
 
 	if (name.is_snapshot() || !pool::is_volume_name(as))
 		return failure(EINVAL, "A snapshot is called after its volume: rename that, to a "
@@ -317,34 +315,21 @@ Result<Json> Volumes::rename(const VolumeName &name, const std::string &as, bool
 	if (old == as)
 		return change_of({name.pool, as}, dry_run, false);
 	CORBEL_EXPECT(require_new(seen, as));
-	CORBEL_EXPECT(require_inactive(seen, found, "renaming it"));
-	for (const auto &each : seen.records) {
-		if (old.empty() || !each.name.starts_with(old + "@"))
-			continue;
-		if (seen.device_of(each.id))
-			return failure(EBUSY,
-				       fmt::format("{0}/{1} is active: `corbel volume deactivate "
-						   "{0}/{1}` comes before renaming {2}.",
-						   name.pool, each.name, name.text()));
-		gone.push_back(each.name);
-		renamed.push_back({as + each.name.substr(old.size()), each.id, each.active});
-	}
-	found.record.name = as;
-	if (!old.empty())
-		gone.push_back(old);
-	renamed.push_back(found.record);
+	CORBEL_EXPECT(require_inactive(seen, found.status.id, "renaming it"));
+	for (const auto &each : seen.records)
+		if (!old.empty() && each.name.starts_with(old + "@")) {
+			CORBEL_EXPECT(require_inactive(seen, each.id, "renaming " + name.text()));
+			snapshots.push_back(each);
+		}
+	if (dry_run)
+		return change_of({name.pool, as}, dry_run, true);
 	/* The volume last: who is told of an error can do it again. */
-	for (std::size_t from = 0; !dry_run && from < renamed.size(); from += most_at_once / 2) {
-		const auto part = [&](auto &all) {
-			const auto begin = all.begin() +
-					   static_cast<std::ptrdiff_t>(std::min(from, all.size()));
-			const auto count =
-				std::min<std::ptrdiff_t>(all.end() - begin, most_at_once / 2);
-
-			return std::remove_reference_t<decltype(all)>(begin, begin + count);
-		};
-		CORBEL_EXPECT(pools_.records().put(name.pool, part(renamed), part(gone)));
-	}
+	for (const auto &each : snapshots)
+		CORBEL_EXPECT(pools_.records().rename(
+			name.pool, each.name,
+			{as + each.name.substr(old.size()), each.id, each.active}));
+	CORBEL_EXPECT(pools_.records().rename(name.pool, old,
+					      {as, found.record.id, found.record.active}));
 	return change_of({name.pool, as}, dry_run, true);
 }
 
@@ -406,7 +391,7 @@ Result<Json> Volumes::roll_back(const VolumeName &snapshot, bool dry_run)
 	const VolumeName name{snapshot.pool, snapshot.of()};
 	const auto volume = CORBEL_EXPECT(find(seen, name));
 
-	CORBEL_EXPECT(require_inactive(seen, volume, "rolling it back"));
+	CORBEL_EXPECT(require_inactive(seen, volume.status.id, "rolling it back"));
 	if (!dry_run)
 		(void)CORBEL_EXPECT(message(
 			seen, fmt::format("rollback {} {}", volume.status.id, to.status.id)));

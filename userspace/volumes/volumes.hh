@@ -78,7 +78,7 @@ private:
 	/* ENOENT, in words. */
 	[[nodiscard]] Result<Found> find(const View &view, const VolumeName &name);
 	[[nodiscard]] Result<void> require_new(const View &view, const std::string &name);
-	[[nodiscard]] Result<void> require_inactive(const View &view, const Found &found,
+	[[nodiscard]] Result<void> require_inactive(const View &view, std::uint64_t id,
 						    std::string_view what_for);
 	[[nodiscard]] Result<std::string> message(const View &view, const std::string &text);
 	[[nodiscard]] Json json_of(const View &view, const VolumeStatus &volume);
