@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import moving
+from moving import text_of
 
 CGROUPS = "/sys/fs/cgroup"
 MIB, PROCESSES = 8, 3
@@ -13,15 +14,6 @@ MIB, PROCESSES = 8, 3
 def put(path, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def text_of(path):
-    """Empty: there is none."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def first_line(path):

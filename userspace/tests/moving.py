@@ -38,6 +38,15 @@ def part_of_object(node):
     return 100 * present / size if size else None
 
 
+def text_of(path):
+    """Empty: there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def brief(job):
     """Of a migration, without its samples."""
     result = {key: what for key, what in (job.get("result") or {}).items() if key != "samples"}
@@ -188,6 +197,21 @@ class AnyHost:
     def job(self, number):
         return json.loads(self.corbel("job", "show", str(number), "--json"))["job"]
 
+    def restart(self):
+        """As somebody who is killed finds it."""
+        self.kill()
+        self.start()
+
+    def refuses(self, why, *arguments):
+        """That command, for that reason."""
+        try:
+            self.corbel(*arguments)
+        except AssertionError as error:
+            if why not in str(error):
+                raise
+        else:
+            raise AssertionError(f"corbel {' '.join(arguments)} was done")
+
     def begin_migration(self, vm, to, mode, *more):
         done = self.corbel("migrate", vm, to.name, "--mode", mode, "--no-wait", "--json", *more)
         return json.loads(done)["job"]["id"]
@@ -267,6 +291,18 @@ class Host(AnyHost):
         except (OSError, ValueError, KeyError):
             return None
 
+    def link(self):
+        """That others come by."""
+        address = self.address.partition(":")[0]
+        links = subprocess.run(["ip", "-o", "-4", "addr"], check=True, capture_output=True,
+                               text=True).stdout.splitlines()
+        return next(line.split()[1] for line in links if f" {address}/" in line)
+
+    def limit_link(self, rate=None):
+        """Of what it sends; sch_tbf must be loaded."""
+        how = ("tbf", "rate", rate, "burst", "128k", "latency", "100ms") if rate else ("pfifo",)
+        subprocess.run(["tc", "qdisc", "replace", "dev", self.link(), "root", *how], check=True)
+
     @staticmethod
     def memories():
         """Objects of this machine."""
@@ -333,6 +369,23 @@ class Remote(AnyHost):
         return lambda *arguments: self.ask(what, *arguments)
 
 
+# Of the two machines of a pair of the bench, of which the second one judges.
+PAIR = "10.77.0.1", "10.77.0.2"
+PAIR_PORT = 7700
+
+
+def host_of_pair(kind=Host):
+    """The one of this machine."""
+    number = int(os.environ["CORBEL_HOST"])
+    return kind(tempfile.mkdtemp(), number, "ab"[number - 1], f"{PAIR[number - 1]}:7464")
+
+
+def world_of_pair(kind=Host):
+    """At the second one: the first one serves."""
+    return World([Remote("a", PAIR[0], PAIR_PORT), host_of_pair(kind)],
+                 [f"{address}:7464" for address in PAIR])
+
+
 class World:
     """Two paired hosts, and a folder that goes with them."""
 
@@ -377,6 +430,20 @@ class World:
 
     def logs(self):
         return "".join(host.last_words() for host in self.hosts)
+
+    def state(self, vm):
+        """Where it stands still: for hosts of this machine."""
+        parts = []
+        for host in self.hosts:
+            pid = host.pid_of(vm)
+            parts.append(f"{host.name}: QEMU {pid}, {host.part_of(vm)} % of its pages")
+            parts += [" ".join(text_of(f"{task}/{name}").replace("\n", " ")
+                               for name in ("comm", "syscall", "stack"))
+                      for task in glob.glob(f"/proc/{pid}/task/*")]
+            parts.append(host.last_words())
+        parts.append(subprocess.run(["ss", "-tn"], capture_output=True, text=True,
+                                    check=False).stdout)
+        return "\n".join(parts)
 
 
 def checker():
