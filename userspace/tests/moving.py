@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-PATIENCE = 120.0 * float(os.environ.get("CORBEL_PATIENCE", "1"))
+PATIENCE = 240.0 * float(os.environ.get("CORBEL_PATIENCE", "1"))
 MEMORY_INFO = 0xC000CB61 | 112 << 16  # CORBEL_MEMORY_INFO
 
 
@@ -54,10 +54,11 @@ def brief(job):
 
 
 class Points:
-    """Of TAP."""
+    """Of TAP; @tell: what to say of a point that failed."""
 
-    def __init__(self):
+    def __init__(self, tell=None):
         self.number = self.failed = 0
+        self.tell = tell
 
     def run(self, name, what, *arguments):
         self.number += 1
@@ -68,7 +69,8 @@ class Points:
         except Exception as error:  # pylint: disable=broad-except
             self.failed += 1
             print(f"not ok {self.number} {name}")
-            for line in f"{type(error).__name__}: {error}".splitlines():
+            told = self.tell() if self.tell else ""
+            for line in f"{type(error).__name__}: {error}\n{told}".splitlines():
                 print(f"# {line}", flush=True)
         took = time.monotonic() - began
         if took >= 10:
@@ -252,6 +254,10 @@ class Host(AnyHost):
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def output_of(self, *arguments):
+        """Whatever comes of it."""
+        return self._corbel(*arguments).stdout
 
     def _corbel(self, *arguments):
         return subprocess.run(["corbel", *arguments], capture_output=True, text=True, check=False,
@@ -440,7 +446,7 @@ class World:
             parts += [" ".join(text_of(f"{task}/{name}").replace("\n", " ")
                                for name in ("comm", "syscall", "stack"))
                       for task in glob.glob(f"/proc/{pid}/task/*")]
-            parts.append(host.last_words())
+            parts += [host.last_words(), host.output_of("job", "list", "--json")]
         parts.append(subprocess.run(["ss", "-tn"], capture_output=True, text=True,
                                     check=False).stdout)
         return "\n".join(parts)
