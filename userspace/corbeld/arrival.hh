@@ -46,6 +46,13 @@ struct Arrivals::Arrival {
 	std::atomic<bool> connecting = false;
 	std::jthread connector;
 
+	/* It ended here by itself, and the source may have it again; its definition is left. */
+	[[nodiscard]] bool may_be_back() const
+	{
+		return record.phase == migrate::DestinationPhase::ended && record.terms.rollback &&
+		       (record.end == migrate::End::died || record.end == migrate::End::lost) &&
+		       made_definition;
+	}
 	[[nodiscard]] std::string title() const
 	{
 		return fmt::format("{} '{}'", container ? "Container" : "VM",

@@ -18,6 +18,8 @@ namespace {
 constexpr auto tend_every = 100ms;
 constexpr auto ask_after = 2s; /* without a word of the source */
 constexpr auto talk_for = 2s; /* to a QEMU without a word of the source: others want to */
+/* Who may have taken back what has ended here is asked by and by. */
+constexpr auto ask_again = 1s, ask_of_ended = 5s;
 
 } /* namespace */
 
@@ -53,6 +55,9 @@ void Arrivals::ask(Arrival &arrival)
 		arrival.lease_end = std::max(arrival.lease_end, sent + limits_.lease);
 	if (const auto driven = drive(arrival, told); !driven)
 		warnings_.add(jobs::Severity::warning, driven.error().sentence);
+	/* It does not know that migration: nor will it. */
+	if (told.order == Order::none && arrival.may_be_back())
+		arrival.made_definition = false;
 }
 
 bool Arrivals::is_over(Arrival &arrival)
@@ -67,6 +72,8 @@ bool Arrivals::is_over(Arrival &arrival)
 		arrival.coming->finish();
 	if (arrival.coming)
 		return !arrival.coming->is_left();
+	if (arrival.may_be_back())
+		return false;
 	return record.end == End::completed ? arrival.went || !arrival.launch(options_)
 					    : !arrival.launch(options_) && !left_something(arrival);
 }
@@ -83,8 +90,9 @@ void Arrivals::look_after(Arrival &arrival)
 		const auto now = Clock::now();
 		if (now - arrival.heard > talk_for)
 			arrival.talk.reset();
-		if (arrival.record.phase == DestinationPhase::ended ||
-		    now - arrival.heard <= ask_after || now - arrival.asked <= 1s)
+		const bool ended = arrival.record.phase == DestinationPhase::ended;
+		if ((ended && !arrival.may_be_back()) || now - arrival.heard <= ask_after ||
+		    now - arrival.asked <= (ended ? ask_of_ended : ask_again))
 			return;
 	}
 	ask(arrival);
@@ -92,9 +100,6 @@ void Arrivals::look_after(Arrival &arrival)
 
 void Arrivals::tend(const std::stop_token &stop)
 {
-	if (const auto entries = state::list_all(store_, arrival_prefix))
-		for (const auto &entry : *entries)
-			(void)find(entry.key.substr(arrival_prefix.size()), {});
 	while (!stop.stop_requested()) {
 		std::vector<std::shared_ptr<Arrival>> all;
 		{

@@ -61,7 +61,22 @@ Arrivals::Arrivals(state::Store &store, Hosts &hosts, Warnings &warnings,
 	  options_(std::move(options)),
 	  limits_(std::move(limits)),
 	  tender_([this](const std::stop_token &stop) { tend(stop); })
-{}
+{
+	const auto entries = state::list_all(store_, arrival_prefix);
+
+	if (!entries)
+		return;
+	for (const auto &entry : *entries) {
+		const auto arrival = find(entry.key.substr(arrival_prefix.size()), {});
+
+		if (!arrival)
+			continue;
+		/* The last daemon may have been killed between the two. */
+		const std::lock_guard guard((*arrival)->lock);
+		if ((*arrival)->record.phase == DestinationPhase::ended && !(*arrival)->container)
+			(void)give_back(**arrival);
+	}
+}
 
 /* Pagers end here; who misses pages waits until the next daemon has made new ones. */
 Arrivals::~Arrivals()
@@ -325,11 +340,15 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 	if (arrival.memory && record.end == End::lost)
 		tell_lost(arrival);
 	if (record.phase == DestinationPhase::running && !arrival.container) {
-		if (!qemu::definition(store_, vm.name)) {
+		const auto owner = CORBEL_EXPECT(owner_of(store_, vm.name, vm.uuid));
+
+		/* Of what ran here before it was taken back, one may be left: see give_back(). */
+		CORBEL_EXPECT(set_owner(store_, vm.name,
+					{.epoch = record.epoch, .here = true, .uuid = vm.uuid}));
+		if (!qemu::definition(store_, vm.name) || (owner && !owner->here)) {
 			(void)CORBEL_EXPECT(qemu::define(store_, vm));
 			arrival.made_definition = true;
 		}
-		CORBEL_EXPECT(set_owner(store_, vm.name, {.epoch = record.epoch, .here = true}));
 	}
 	const auto disks = arrival.disks;
 
@@ -353,13 +372,8 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 		arrival.memory.reset();
 		if (arrival.coming)
 			arrival.coming->finish();
-	} else if (!arrival.container && (record.end == End::fenced || record.end == End::died)) {
-		/* It is the source's, or nobody's. */
-		CORBEL_EXPECT(set_owner(store_, vm.name,
-					{.epoch = record.epoch + (record.end == End::fenced),
-					 .here = record.end != End::fenced}));
-		if (record.end == End::fenced && arrival.made_definition)
-			(void)qemu::undefine(store_, vm.name);
+	} else if (!arrival.container) {
+		CORBEL_EXPECT(give_back(arrival));
 	}
 	log(record.end == End::completed || record.end == End::refused ? Level::notice
 								       : Level::warning,
@@ -367,6 +381,37 @@ Result<void> Arrivals::write(Arrival &arrival, const DestinationRecord &record)
 			sentence_of(record.end), arrival.why.empty() ? "" : " ", arrival.why),
 	    {{"SESSION", arrival.session}});
 	return {};
+}
+
+/*
+ * What has ended here otherwise than whole is nobody's, or the source's: with leases that may
+ * have taken it back when nothing could be heard of it, so nobody may start it here. The
+ * definition goes once the source has said so.
+ */
+Result<void> Arrivals::give_back(Arrival &arrival)
+{
+	const auto &record = arrival.record;
+	const auto &vm = arrival.wish.vm;
+	const auto owner = CORBEL_EXPECT(owner_of(store_, vm.name, vm.uuid));
+	/* One that was refused is only so where somebody was killed who was to let it run. */
+	if (owner && owner->here && owner->epoch == record.epoch && !owns(record))
+		CORBEL_EXPECT(set_owner(store_, vm.name,
+					{.epoch = record.epoch + 1,
+					 .here = false,
+					 .host = arrival.wish.source,
+					 .uuid = vm.uuid}));
+	if ((record.end != End::fenced && record.end != End::refused) || !arrival.made_definition)
+		return {};
+	arrival.made_definition = false;
+	const auto known = qemu::definition(store_, vm.name);
+	if (!known || known->uuid != vm.uuid)
+		return {};
+	CORBEL_EXPECT(qemu::undefine(store_, vm.name));
+	/* It may just come again, by another migration that found it defined. */
+	const auto now = CORBEL_EXPECT(owner_of(store_, vm.name, vm.uuid));
+	if (now && now->epoch > record.epoch + 1)
+		(void)CORBEL_EXPECT(qemu::define(store_, *known));
+	return keep(arrival);
 }
 
 Result<void> Arrivals::make(Arrival &arrival)
@@ -529,7 +574,9 @@ Result<void> Arrivals::check(const Wish &wish)
 
 	if (known && known->uuid != wish.vm.uuid)
 		found.push_back(
-			fmt::format("Another VM called '{}' is defined there.", wish.vm.name));
+			fmt::format("Another VM called '{0}' is defined there: `corbel vm undefine "
+				    "{0}` there if nobody needs it.",
+				    wish.vm.name));
 	if (launch && qemu::is_alive(launch->pid, launch->started))
 		found.push_back(fmt::format("A VM called '{}' runs there.", wish.vm.name));
 	if (wish.mode != Mode::precopy)
@@ -578,7 +625,7 @@ Result<v1::MigrateAnswer> Arrivals::order(const trust::HostId &from, const v1::M
 		CORBEL_EXPECT(understand(*arrival, order.wish()));
 		const auto &wish = arrival->wish;
 		CORBEL_EXPECT(arrival->container ? check(*arrival->container) : check(wish));
-		if (const auto owner = owner_of(store_, wish.vm.name);
+		if (const auto owner = owner_of(store_, wish.vm.name, wish.vm.uuid);
 		    !arrival->container && owner && *owner && (*owner)->epoch >= order.epoch())
 			return failure(ESTALE,
 				       fmt::format("This host knows of a later owner of '{}' "

@@ -93,6 +93,7 @@ private:
 	static void tell_lost(Arrival &arrival);
 	[[nodiscard]] Result<void> write(Arrival &arrival,
 					 const migrate::DestinationRecord &record);
+	[[nodiscard]] Result<void> give_back(Arrival &arrival);
 	[[nodiscard]] Result<void> make(Arrival &arrival);
 	[[nodiscard]] Result<void> make_disks(Arrival &arrival);
 	[[nodiscard]] Result<void> load(Arrival &arrival, const std::string &state);

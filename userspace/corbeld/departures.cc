@@ -191,7 +191,9 @@ Result<void> Departures::remember_vm(Work &work)
 	auto &data = work.data();
 	const auto name = work.argument().at("vm").get<std::string>();
 	const auto launch = qemu::Runtime(options_.root, name).launch();
-	const auto owner = CORBEL_EXPECT(owner_of(store_, name));
+	const auto known = qemu::definition(store_, name);
+	const auto owner =
+		CORBEL_EXPECT(owner_of(store_, name, known ? known->uuid : std::string()));
 
 	if (!launch)
 		return failure(ENOENT, fmt::format("'{}' has ended.", name));

@@ -4,6 +4,8 @@
 #include "job_handlers.hh"
 #include "vm_owner.hh"
 
+#include "../qemu/definitions.hh"
+
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -108,8 +110,7 @@ void add_migrate_handlers(Dispatcher &dispatcher, Hosts &hosts, Departures &depa
 	});
 }
 
-Result<void> check_not_moving(Arrivals &arrivals, jobs::Engine &engine, state::Store &store,
-			      const std::string &vm)
+Result<void> check_not_moving(Arrivals &arrivals, jobs::Engine &engine, const std::string &vm)
 {
 	if (arrivals.expects(vm))
 		return failure(EBUSY,
@@ -120,12 +121,20 @@ Result<void> check_not_moving(Arrivals &arrivals, jobs::Engine &engine, state::S
 			return failure(EBUSY, fmt::format("Job {} is moving '{}' to another host: "
 							  "`corbel job cancel {}` first.",
 							  job.id, vm, job.id));
-	const auto owner = CORBEL_EXPECT(owner_of(store, vm));
+	return {};
+}
+
+Result<void> check_is_here(state::Store &store, const std::string &vm)
+{
+	const auto known = qemu::definition(store, vm);
+	const auto owner = CORBEL_EXPECT(owner_of(store, vm, known ? known->uuid : std::string()));
+
 	if (owner && !owner->here)
-		return failure(EPERM,
-			       fmt::format("'{}' is host {}'s since it was moved there (epoch "
-					   "{}).",
-					   vm, owner->host, owner->epoch));
+		return failure(EPERM, fmt::format("'{0}' is host {1}'s (epoch {2}): it is started "
+						  "there. Where that host is gone for good, and "
+						  "with it the VM, `corbel vm undefine {0}` and "
+						  "`corbel vm define` make it this one's.",
+						  vm, owner->host, owner->epoch));
 	return {};
 }
 

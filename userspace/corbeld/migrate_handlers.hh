@@ -36,6 +36,8 @@ void add_migrate_handlers(Dispatcher &dispatcher, Hosts &hosts, Departures &depa
 
 /* A VM of that name is under way, from here or to here: a sentence that says so. */
 [[nodiscard]] Result<void> check_not_moving(Arrivals &arrivals, jobs::Engine &engine,
-					    state::Store &store, const std::string &vm);
+					    const std::string &vm);
+/* The VM of that name is another host's: a sentence that says so, and what to do about it. */
+[[nodiscard]] Result<void> check_is_here(state::Store &store, const std::string &vm);
 
 } /* namespace corbel::daemon */

@@ -565,10 +565,13 @@ void Mover::end(Work &work, Outcome outcome)
 	if (container_ && (here || outcome == Outcome::ended_at_source))
 		container_->forget();
 	if (!container_ && outcome != Outcome::stayed && outcome != Outcome::ended_at_source) {
+		const auto known = qemu::definition(store_, vm_);
+
 		(void)set_owner(store_, vm_,
 				{.epoch = epoch + (back ? 2 : 1),
 				 .here = here,
-				 .host = here ? "" : work.argument().value("name", std::string())});
+				 .host = here ? "" : work.argument().value("name", std::string()),
+				 .uuid = known ? known->uuid : ""});
 		if (outcome == Outcome::moved || outcome == Outcome::moved_from_spill)
 			(void)qemu::undefine(store_, vm_);
 	}

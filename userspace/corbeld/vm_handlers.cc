@@ -4,6 +4,7 @@
 #include "arguments.hh"
 #include "job_handlers.hh"
 #include "migrate_handlers.hh"
+#include "vm_owner.hh"
 
 #include "../qemu/command.hh"
 #include "../qemu/definitions.hh"
@@ -77,9 +78,11 @@ Result<Json> undefine(const Vms &vms, const Json &arguments)
 						  "`corbel vm stop {0}`.",
 						  name, launch->pid));
 	CORBEL_EXPECT(qemu::definition(vms.store, name));
-	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
-	if (!is_dry(arguments))
+	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, name));
+	if (!is_dry(arguments)) {
 		CORBEL_EXPECT(qemu::undefine(vms.store, name));
+		CORBEL_EXPECT(claim(vms.store, name));
+	}
 	return Json{{"vm", name}, {"dry_run", is_dry(arguments)}, {"changed", true}};
 }
 
@@ -108,7 +111,8 @@ Result<Json> start(const Vms &vms, const Json &arguments)
 	if (launch && !CORBEL_EXPECT(is_known(vms, qemu::start_kind, argument, arguments)))
 		return nothing_to_do(arguments, fmt::format("'{}' runs already, as process {}.",
 							    name, launch->pid));
-	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
+	CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, name));
+	CORBEL_EXPECT(check_is_here(vms.store, name));
 	return begin_job(vms.engine, qemu::start_kind, argument, arguments,
 			 fmt::format("Starts '{}'.", name));
 }
@@ -125,7 +129,7 @@ Result<Json> stop(const Vms &vms, const Json &arguments)
 	    !CORBEL_EXPECT(is_known(vms, qemu::stop_kind, argument, arguments)))
 		return nothing_to_do(arguments, fmt::format("'{}' does not run.", name));
 	if (launch)
-		CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, vms.store, name));
+		CORBEL_EXPECT(check_not_moving(vms.arrivals, vms.engine, name));
 	return begin_job(vms.engine, qemu::stop_kind, argument, arguments,
 			 fmt::format("Stops '{}'.", name));
 }

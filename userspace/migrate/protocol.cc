@@ -367,7 +367,10 @@ private:
 		return seen_.source_gone || seen_.silent ? end(End::lost) : answer_or_wait();
 	}
 
-	/* What is whole is a VM as any; it may have been frozen when it became so. */
+	/*
+	 * What is whole is a VM as any; it may have been frozen when it became so. What ended by
+	 * itself may hear later that the source had taken it back.
+	 */
 	[[nodiscard]] DestinationStep ended() const
 	{
 		if (record_.end == End::completed) {
@@ -375,6 +378,10 @@ private:
 				return act(DestinationAct::go);
 		} else if (seen_.guest != GuestHere::none && !left_out(Mutation::leave_copy)) {
 			return act(DestinationAct::destroy);
+		} else if ((record_.end == End::died || record_.end == End::lost) &&
+			   record_.terms.rollback && is(Order::fence) &&
+			   seen_.epoch > record_.epoch) {
+			return end(End::fenced);
 		}
 		return answer_or_wait();
 	}
@@ -609,6 +616,23 @@ private:
 };
 
 } /* namespace */
+
+bool owns(const DestinationRecord &record)
+{
+	switch (record.end) {
+	case End::none:
+		return record.phase >= DestinationPhase::running;
+	case End::completed:
+		return true;
+	case End::died:
+	case End::lost:
+		return !record.terms.rollback;
+	case End::refused:
+	case End::fenced:
+		break;
+	}
+	return false;
+}
 
 DestinationStep next(const DestinationRecord &record, const DestinationSeen &seen,
 		     Mutation mutation)

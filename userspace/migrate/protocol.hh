@@ -184,6 +184,12 @@ struct DestinationRecord {
 	bool operator==(const DestinationRecord &) const = default;
 };
 
+/*
+ * What has come to that is the destination's to start again. With leases, what died or lost
+ * pages there is not: the source may have taken it back, and run it, unheard.
+ */
+[[nodiscard]] bool owns(const DestinationRecord &record);
+
 /* What it says of itself in every answer. */
 struct DestinationSays {
 	DestinationPhase phase = DestinationPhase::absent;

@@ -172,13 +172,47 @@ TEST(migrate_parts, an_older_owner_changes_nothing)
 	const auto store =
 		must(state::open_sqlite_store(must(state::options_for(folder.path() / "state"))));
 
-	EXPECT_FALSE(must(daemon::owner_of(*store, "v")));
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "")));
 	must(daemon::set_owner(*store, "v", {.epoch = 3, .here = false, .host = "b"}));
 	must(daemon::set_owner(*store, "v", {.epoch = 2, .here = true}));
-	EXPECT_EQ(must(daemon::owner_of(*store, "v")).value().epoch, 3U);
-	EXPECT_EQ(must(daemon::owner_of(*store, "v")).value().host, "b");
+	EXPECT_EQ(must(daemon::owner_of(*store, "v", "")).value().epoch, 3U);
+	EXPECT_EQ(must(daemon::owner_of(*store, "v", "")).value().host, "b");
 	must(daemon::set_owner(*store, "v", {.epoch = 4, .here = true}));
-	EXPECT_TRUE(must(daemon::owner_of(*store, "v")).value().here);
+	EXPECT_TRUE(must(daemon::owner_of(*store, "v", "")).value().here);
+}
+
+TEST(migrate_parts, an_owner_is_of_one_vm)
+{
+	const TemporaryFolder folder;
+	const auto store =
+		must(state::open_sqlite_store(must(state::options_for(folder.path() / "state"))));
+
+	must(daemon::set_owner(*store, "v",
+			       {.epoch = 3, .here = false, .host = "b", .uuid = "one"}));
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "one")).value().here);
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "")).value().here);
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "another")));
+	must(daemon::set_owner(*store, "v", {.epoch = 1, .here = true, .uuid = "another"}));
+	EXPECT_EQ(must(daemon::owner_of(*store, "v", "another")).value().epoch, 1U);
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "one")));
+}
+
+/* Its epoch stays: it may come here yet from who has it. */
+TEST(migrate_parts, an_owner_that_is_gone_is_followed_by_who_says_so)
+{
+	const TemporaryFolder folder;
+	const auto store =
+		must(state::open_sqlite_store(must(state::options_for(folder.path() / "state"))));
+
+	must(daemon::claim(*store, "v"));
+	EXPECT_FALSE(must(daemon::owner_of(*store, "v", "one")));
+	must(daemon::set_owner(*store, "v",
+			       {.epoch = 3, .here = false, .host = "b", .uuid = "one"}));
+	for (int i = 0; i < 2; i++) {
+		must(daemon::claim(*store, "v"));
+		EXPECT_TRUE(must(daemon::owner_of(*store, "v", "one")).value().here);
+		EXPECT_EQ(must(daemon::owner_of(*store, "v", "one")).value().epoch, 3U);
+	}
 }
 
 TEST(migrate_parts, a_report_is_of_a_migration)

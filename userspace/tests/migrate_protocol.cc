@@ -175,6 +175,25 @@ TEST(migrate_protocol, an_epoch_that_is_not_its_own_lets_nothing_run)
 	}
 }
 
+/* It was not heard of when the source took it back. */
+TEST(migrate_protocol, what_ended_by_itself_hears_later_that_it_was_taken_back)
+{
+	for (const auto end : {End::died, End::lost, End::refused, End::completed})
+		for (const bool rollback : {false, true}) {
+			const DestinationRecord ended{.phase = DestinationPhase::ended,
+						      .end = end,
+						      .terms = {.rollback = rollback},
+						      .epoch = 6};
+			const bool itself = end == End::died || end == End::lost;
+			const auto step = next(ended, {.order = Order::fence, .epoch = 7});
+
+			EXPECT_EQ(step.record.end == End::fenced, itself && rollback);
+			EXPECT_EQ(next(ended, {.order = Order::fence, .epoch = 6}).act,
+				  DestinationAct::answer);
+			EXPECT_EQ(owns(ended), end == End::completed || (itself && !rollback));
+		}
+}
+
 } /* namespace */
 
 } /* namespace corbel::test */

@@ -594,6 +594,12 @@ std::string wrong_end_of(const World &world, const Rules &rules)
 		failed({Failure::destination_qemu, Failure::destination_reboot,
 			Failure::destination_for_good});
 
+	if (world.back != Outcome::none && world.destination_phase == DestinationPhase::ended &&
+	    owns({.phase = world.destination_phase,
+		  .end = world.end,
+		  .terms = rules.terms,
+		  .epoch = 0}))
+		return "both may start it";
 	if (world.source_guest == GuestThere::stopped && !world.source_lost)
 		return "the source's guest is neither running nor freed";
 	if (!world.source_lost && world.outcome == Outcome::none)

@@ -204,12 +204,16 @@ class AnyHost:
         self.kill()
         self.start()
 
+    def defines(self, vm):
+        known = json.loads(self.corbel("vm", "inventory", "--json"))["definitions"]
+        return any(each["name"] == vm for each in known)
+
     def refuses(self, why, *arguments):
-        """That command, for that reason."""
+        """That command, for that reason or one of those."""
         try:
             self.corbel(*arguments)
         except AssertionError as error:
-            if why not in str(error):
+            if not any(each in str(error) for each in ([why] if isinstance(why, str) else why)):
                 raise
         else:
             raise AssertionError(f"corbel {' '.join(arguments)} was done")
