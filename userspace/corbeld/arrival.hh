@@ -11,6 +11,8 @@
 
 #include <atomic>
 
+#include <fmt/format.h>
+
 namespace corbel::daemon {
 
 /* Of the keys of the store; a session follows. */

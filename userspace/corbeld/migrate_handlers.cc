@@ -130,11 +130,14 @@ Result<void> check_is_here(state::Store &store, const std::string &vm)
 	const auto owner = CORBEL_EXPECT(owner_of(store, vm, known ? known->uuid : std::string()));
 
 	if (owner && !owner->here)
-		return failure(EPERM, fmt::format("'{0}' is host {1}'s (epoch {2}): it is started "
-						  "there. Where that host is gone for good, and "
-						  "with it the VM, `corbel vm undefine {0}` and "
-						  "`corbel vm define` make it this one's.",
-						  vm, owner->host, owner->epoch));
+		return failure(EPERM,
+			       fmt::format("'{0}' is host {1}'s (epoch {2}): it is started "
+					   "there. Where that host is gone for good, and "
+					   "with it the VM, {3}`corbel vm define` makes it "
+					   "this one's.",
+					   vm, owner->host, owner->epoch,
+					   known ? fmt::format("`corbel vm undefine {}`, then ", vm)
+						 : ""));
 	return {};
 }
 
