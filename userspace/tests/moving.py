@@ -450,7 +450,7 @@ class World:
             parts += [" ".join(text_of(f"{task}/{name}").replace("\n", " ")
                                for name in ("comm", "syscall", "stack"))
                       for task in glob.glob(f"/proc/{pid}/task/*")]
-            parts += [host.last_words(), host.output_of("job", "list", "--json")]
+            parts += [host.last_words(), host.output_of("job", "list")]
         parts.append(subprocess.run(["ss", "-tn"], capture_output=True, text=True,
                                     check=False).stdout)
         return "\n".join(parts)
