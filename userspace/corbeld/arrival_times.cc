@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is done for those that come without being told, and when they are forgotten. */
 #include "arrival.hh"
+#include "vm_owner.hh"
 
 #include <poll.h>
 
@@ -18,8 +19,10 @@ namespace {
 constexpr auto tend_every = 100ms;
 constexpr auto ask_after = 2s; /* without a word of the source */
 constexpr auto talk_for = 2s; /* to a QEMU without a word of the source: others want to */
-/* Who may have taken back what has ended here is asked by and by. */
-constexpr auto ask_again = 1s, ask_of_ended = 5s;
+constexpr auto ask_again = 1s;
+/* Who may have taken back what has ended here, ever more seldom if nothing is heard of him. */
+constexpr auto ask_of_ended = 5s;
+constexpr int seldom = 8;
 
 } /* namespace */
 
@@ -55,9 +58,21 @@ void Arrivals::ask(Arrival &arrival)
 		arrival.lease_end = std::max(arrival.lease_end, sent + limits_.lease);
 	if (const auto driven = drive(arrival, told); !driven)
 		warnings_.add(jobs::Severity::warning, driven.error().sentence);
-	/* It does not know that migration: nor will it. */
-	if (told.order == Order::none && arrival.may_be_back())
-		arrival.made_definition = false;
+	settle(arrival, told.order);
+}
+
+/* Who has freed his copy will not take it back, nor who knows nothing of that migration. */
+void Arrivals::settle(Arrival &arrival, Order order)
+{
+	const bool freed = order == Order::finish || order == Order::gone;
+	const auto &vm = arrival.wish.vm;
+
+	if (!arrival.may_be_back() || (!freed && order != Order::none))
+		return;
+	if (freed && !set_owner(store_, vm.name,
+				{.epoch = arrival.record.epoch + 1, .here = true, .uuid = vm.uuid}))
+		return;
+	arrival.made_definition = false;
 }
 
 bool Arrivals::is_over(Arrival &arrival)
@@ -91,8 +106,12 @@ void Arrivals::look_after(Arrival &arrival)
 		if (now - arrival.heard > talk_for)
 			arrival.talk.reset();
 		const bool ended = arrival.record.phase == DestinationPhase::ended;
-		if ((ended && !arrival.may_be_back()) || now - arrival.heard <= ask_after ||
-		    now - arrival.asked <= (ended ? ask_of_ended : ask_again))
+		const auto silent = now - arrival.heard;
+		const Clock::duration pause =
+			ended ? std::max<Clock::duration>(ask_of_ended, silent / seldom)
+			      : ask_again;
+		if ((ended && !arrival.may_be_back()) || silent <= ask_after ||
+		    now - arrival.asked <= pause)
 			return;
 	}
 	ask(arrival);

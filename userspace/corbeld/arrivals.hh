@@ -94,6 +94,7 @@ private:
 	[[nodiscard]] Result<void> write(Arrival &arrival,
 					 const migrate::DestinationRecord &record);
 	[[nodiscard]] Result<void> give_back(Arrival &arrival);
+	void settle(Arrival &arrival, migrate::Order order);
 	[[nodiscard]] Result<void> make(Arrival &arrival);
 	[[nodiscard]] Result<void> make_disks(Arrival &arrival);
 	[[nodiscard]] Result<void> load(Arrival &arrival, const std::string &state);

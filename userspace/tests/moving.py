@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 
-PATIENCE = 240.0 * float(os.environ.get("CORBEL_PATIENCE", "1"))
+SLOWER = float(os.environ.get("CORBEL_PATIENCE", "1"))
+PATIENCE = 240.0 * SLOWER
 MEMORY_INFO = 0xC000CB61 | 112 << 16  # CORBEL_MEMORY_INFO
 
 
@@ -248,7 +249,7 @@ class Host(AnyHost):
         self.process = subprocess.Popen(
             [*self.within, "corbeld", "--metrics", "", "--socket", f"{self.folder}/socket", "--state",
              f"{self.folder}/state", "--vms", f"{self.folder}/vm", "--listen", self.address,
-             "--patience", "20", "--slice", f"corbel{self.number}"],
+             "--patience", str(int(20 * SLOWER)), "--slice", f"corbel{self.number}"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         until("the daemon answers", lambda: self._corbel("status").returncode == 0)
 
