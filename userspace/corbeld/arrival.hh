@@ -48,12 +48,10 @@ struct Arrivals::Arrival {
 	std::atomic<bool> connecting = false;
 	std::jthread connector;
 
-	/* It ended here by itself, and the source may have it again; its definition is left. */
+	/* The source may have it again; its definition is left here. */
 	[[nodiscard]] bool may_be_back() const
 	{
-		return record.phase == migrate::DestinationPhase::ended && record.terms.rollback &&
-		       (record.end == migrate::End::died || record.end == migrate::End::lost) &&
-		       made_definition;
+		return migrate::may_be_back(record) && made_definition;
 	}
 	[[nodiscard]] std::string title() const
 	{

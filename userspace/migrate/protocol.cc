@@ -378,8 +378,7 @@ private:
 				return act(DestinationAct::go);
 		} else if (seen_.guest != GuestHere::none && !left_out(Mutation::leave_copy)) {
 			return act(DestinationAct::destroy);
-		} else if ((record_.end == End::died || record_.end == End::lost) &&
-			   record_.terms.rollback && is(Order::fence) &&
+		} else if (may_be_back(record_) && is(Order::fence) &&
 			   seen_.epoch > record_.epoch) {
 			return end(End::fenced);
 		}
@@ -617,6 +616,11 @@ private:
 
 } /* namespace */
 
+bool may_be_back(const DestinationRecord &record)
+{
+	return record.terms.rollback && (record.end == End::died || record.end == End::lost);
+}
+
 bool owns(const DestinationRecord &record)
 {
 	switch (record.end) {
@@ -626,7 +630,7 @@ bool owns(const DestinationRecord &record)
 		return true;
 	case End::died:
 	case End::lost:
-		return !record.terms.rollback;
+		return !may_be_back(record);
 	case End::refused:
 	case End::fenced:
 		break;

@@ -184,10 +184,9 @@ struct DestinationRecord {
 	bool operator==(const DestinationRecord &) const = default;
 };
 
-/*
- * What has come to that is the destination's to start again. With leases, what died or lost
- * pages there is not: the source may have taken it back, and run it, unheard.
- */
+/* With leases, what died or lost pages there: the source may have taken it back, unheard. */
+[[nodiscard]] bool may_be_back(const DestinationRecord &record);
+/* What has come to that is the destination's to start again: not what may be back. */
 [[nodiscard]] bool owns(const DestinationRecord &record);
 
 /* What it says of itself in every answer. */
